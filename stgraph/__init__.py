@@ -1,0 +1,43 @@
+"""stgraph: graph learning on skeleton sequences, on PyTorch Geometric.
+
+A recording of people moving is a graph (:class:`SkeletonGraph`), a batch of recordings is a ragged
+PyG batch, partition strategies label its edges, and message-passing networks such as
+:class:`STGCN` learn on it.
+"""
+
+from stgraph.nn import STGCN, STGraphConv
+from stgraph.skeleton import (
+    Distance,
+    Identity,
+    InwardOutward,
+    Partition,
+    PartitionStrategy,
+    RandomEdges,
+    SkeletonGraph,
+    SkeletonLayout,
+    SpatialConfiguration,
+    Symmetrical,
+    Uniform,
+    named_layouts,
+    resolve_layout,
+    resolve_partition,
+)
+
+__version__ = "0.1.0"
+
+skeleton = ["SkeletonGraph", "SkeletonLayout", "named_layouts", "resolve_layout"]
+partitions = [
+    "Partition",
+    "PartitionStrategy",
+    "Uniform",
+    "Distance",
+    "SpatialConfiguration",
+    "Symmetrical",
+    "InwardOutward",
+    "Identity",
+    "RandomEdges",
+    "resolve_partition",
+]
+networks = ["STGCN", "STGraphConv"]
+
+__all__ = [*skeleton, *partitions, *networks]

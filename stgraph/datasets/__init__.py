@@ -1,0 +1,19 @@
+"""Named data sets: splits, class names, citation, where to get them; parsing is in ``io``.
+
+Each set is a PyG data set over a :class:`~stgraph.io.Store`: ``KTH(path, split="train")``.
+"""
+
+from stgraph.datasets.base import SkeletonDataset, cache_folder
+from stgraph.datasets.kth import KTH, kth_parts, official_ranges
+from stgraph.datasets.msr_action3d import MSRAction3D
+from stgraph.datasets.nw_ucla import NWUCLA
+from stgraph.datasets.penn_action import PennAction
+from stgraph.datasets.sbu_kinect import SBUKinect
+from stgraph.datasets.splits import hold_out, hold_out_groups, partition_groups
+from stgraph.datasets.utd_mhad import UTDMHAD
+
+sets = ["KTH", "MSRAction3D", "NWUCLA", "PennAction", "SBUKinect", "UTDMHAD"]
+parts = ["hold_out", "hold_out_groups", "kth_parts", "official_ranges", "partition_groups"]
+base = ["SkeletonDataset", "cache_folder"]
+
+__all__ = [*sets, *parts, *base]

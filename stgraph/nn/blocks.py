@@ -1,0 +1,134 @@
+"""Space-time blocks: a spatial operator, a temporal convolution, and what lies between them.
+
+Every block is called ``block(x, edges, plan)`` with ``x`` [V, P, C_in] and returns [V, P', C_out];
+``plan`` is the temporal plan of the block's stride.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stgraph.nn.spatial import Edges, SpatialOperator
+from stgraph.nn.temporal import PoseNorm, Shortcut, TemporalConv
+from stgraph.ops import TemporalPlan
+
+NORM_PLACEMENTS = ("both", "start", "end", "none")
+
+
+class STGCNBlock(nn.Module):
+    r"""The block of Yan et al.: graph, BN, ReLU, temporal, BN, dropout; plus shortcut; ReLU.
+
+    Args:
+        spatial: The spatial operator, in_channels to out_channels.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        stride: Stride along time.
+        temporal_kernel: Taps of the temporal convolution.
+        dropout: Probability of dropout.
+        residual: Add a shortcut.
+    """
+
+    def __init__(
+        self,
+        spatial: SpatialOperator,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        temporal_kernel: int = 9,
+        dropout: float = 0.0,
+        residual: bool = True,
+    ) -> None:
+        super().__init__()
+        self.spatial = spatial
+        self.norm1 = PoseNorm(out_channels)
+        self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
+        self.norm2 = PoseNorm(out_channels)
+        self.dropout = nn.Dropout(dropout)
+        self.shortcut = Shortcut(in_channels, out_channels, stride) if residual else None
+
+    def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
+        y = F.relu(self.norm1(self.spatial(x, edges, plan)))
+        y = self.dropout(self.norm2(self.temporal(y, plan)))
+        if self.shortcut is not None:
+            y = y + self.shortcut(x, plan)
+        return F.relu(y)
+
+
+class PlainBlock(nn.Module):
+    r"""The plain block of Nagy et al.: BN, graph, temporal, BN, ReLU, dropout; no shortcut.
+
+    Args:
+        spatial: The spatial operator, in_channels to out_channels.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        stride: Stride along time.
+        temporal_kernel: Taps of the temporal convolution.
+        dropout: Probability of dropout.
+        norm: Where batch norm stands: ``"both"`` ends of the block, ``"start"``, ``"end"`` or
+            ``"none"`` (the report's section 5.5).
+        relu_first: ReLU before the last batch norm instead of after it.
+    """
+
+    def __init__(
+        self,
+        spatial: SpatialOperator,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        temporal_kernel: int = 9,
+        dropout: float = 0.5,
+        norm: str = "both",
+        relu_first: bool = False,
+    ) -> None:
+        super().__init__()
+        if norm not in NORM_PLACEMENTS:
+            raise ValueError(f"unknown norm {norm!r}; known are {', '.join(NORM_PLACEMENTS)}")
+        self.norm1 = PoseNorm(in_channels) if norm in ("both", "start") else nn.Identity()
+        self.spatial = spatial
+        self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
+        self.norm2 = PoseNorm(out_channels) if norm in ("both", "end") else nn.Identity()
+        self.relu_first = relu_first
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
+        y = self.temporal(self.spatial(self.norm1(x), edges, plan), plan)
+        y = self.norm2(F.relu(y)) if self.relu_first else F.relu(self.norm2(y))
+        return self.dropout(y)
+
+
+class PreActivationBlock(nn.Module):
+    r"""The residual block of Nagy et al.: BN, ReLU, graph, BN, ReLU, temporal; plus shortcut.
+
+    A last ReLU and dropout follow the sum, as in the report's code.
+
+    Args:
+        spatial: The spatial operator, in_channels to out_channels.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        stride: Stride along time.
+        temporal_kernel: Taps of the temporal convolution.
+        dropout: Probability of dropout.
+    """
+
+    def __init__(
+        self,
+        spatial: SpatialOperator,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        temporal_kernel: int = 9,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.norm1 = PoseNorm(in_channels)
+        self.spatial = spatial
+        self.norm2 = PoseNorm(out_channels)
+        self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
+        self.shortcut = Shortcut(in_channels, out_channels, stride, norm=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
+        y = self.spatial(F.relu(self.norm1(x)), edges, plan)
+        y = self.temporal(F.relu(self.norm2(y)), plan)
+        return self.dropout(F.relu(y + self.shortcut(x, plan)))

@@ -1,0 +1,311 @@
+"""Spatial-temporal graph convolutional networks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock
+from stgraph.nn.plan import EncoderPlan, make_encoder_plan, plan_steps
+from stgraph.nn.pretrained import PretrainedMixin
+from stgraph.nn.spatial import ConvFactory, SpatialOperator, make_conv
+from stgraph.nn.temporal import PoseNorm
+from stgraph.ops import pool_poses
+from stgraph.skeleton import (
+    Partition,
+    PartitionStrategy,
+    SkeletonGraph,
+    SkeletonLayout,
+    resolve_layout,
+    resolve_partition,
+)
+
+BLOCKS: dict[str, type[nn.Module]] = {
+    "stgcn": STGCNBlock,
+    "plain": PlainBlock,
+    "preactivation": PreActivationBlock,
+}
+DATA_NORMS = ("joint", "channel", "none")
+
+
+class NodeEmbeddings(NamedTuple):
+    """Node embeddings of a batch, after the strides of the encoder.
+
+    Attributes:
+        x: [P', V, D] (mixed layouts: [N', D]).
+        pose: Pose of the batch that each one stands for, int64 [P'] (mixed layouts: node, [N']).
+        pose_batch: Recording of each, int64 [P'].
+    """
+
+    x: Tensor
+    pose: Tensor
+    pose_batch: Tensor
+
+
+def stgcn_channels(width: int = 64, depth: int = 9) -> list[int]:
+    """Output channels of each unit.
+
+    Args:
+        width: Channels of the first unit.
+        depth: 9: the ten units of Yan et al. and of Nagy et al. (the first, "+1", makes
+            ``width`` channels of the coordinates); 12: the eleven units of the list that the
+            report prints for its deeper network.
+
+    Raises:
+        ValueError: for another depth; give ``channels`` instead.
+    """
+    if depth == 9:
+        return [width] * 4 + [2 * width] * 3 + [4 * width] * 3
+    if depth == 12:
+        return [width] * 5 + [2 * width] * 4 + [4 * width] * 2
+    raise ValueError(f"'depth' is 9 or 12 (got {depth}); give a list of 'channels' instead")
+
+
+class STGCN(PretrainedMixin, nn.Module):
+    r"""Spatial-temporal graph convolutional network, from `"Spatial Temporal Graph Convolutional
+    Networks for Skeleton-Based Action Recognition" <https://arxiv.org/abs/1801.07455>`_ and the
+    KTH project report of Nagy, Panesar and Qian.
+
+    ``model(batch)`` takes a :class:`SkeletonGraph` or a batch of them, with any number of persons
+    and any lengths, and returns one embedding a recording, or logits if ``num_classes`` is given.
+    A recording without poses has the embedding zero.
+
+    Args:
+        in_channels: Channels of ``batch.x`` (of ``batch.pos`` where there is no ``x``).
+        num_classes: Size of a linear classifier on the embedding; None for none.
+        layout: The layout that joint-bound parameters belong to. None: any layouts, also mixed in
+            one batch; then ``edge_importance`` must be False and ``data_norm`` not ``"joint"``.
+        partition: Labels the edges: a name, a strategy, a function that labels one edge, or a
+            finished :class:`Partition`.
+        width: Channels of the first unit.
+        depth: 9 or 12, see :func:`stgcn_channels`.
+        channels: Output channels of each unit, instead of ``width`` and ``depth``.
+        strides: Stride of each unit; by default 2 where the channels grow, else 1.
+        block: ``"stgcn"`` (Yan et al.), ``"plain"`` or ``"preactivation"`` (Nagy et al.), or a
+            block class.
+        conv: The message-passing layer: None for :class:`STGraphConv`, a class or factory called
+            as ``conv(in_channels, out_channels)``, or the name of a layer of
+            ``torch_geometric.nn``.
+        temporal_kernel: Taps of the temporal convolutions.
+        edge_importance: Learn a factor for each edge in each unit.
+        dropout: Dropout in every unit (in ``"stgcn"`` blocks all but the first).
+        head_dropout: Dropout before the classifier.
+        data_norm: Batch norm of the input for each channel of each ``"joint"`` (Yan et al.), for
+            each ``"channel"``, or ``"none"``.
+        fold: Use the folded path where the layer has one; False forces message passing.
+        block_kwargs: Further arguments of the blocks.
+        conv_kwargs: Further arguments of the layers.
+
+    Raises:
+        ValueError: if joint-bound parameters are asked for without a layout, or a batch does not
+            fit the layout or the channels.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int | None = None,
+        layout: SkeletonLayout | str | None = None,
+        partition: str | PartitionStrategy | Partition | Callable[..., Any] = "spatial",
+        width: int = 64,
+        depth: int = 9,
+        channels: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+        block: str | type[nn.Module] = "stgcn",
+        conv: ConvFactory | None = None,
+        temporal_kernel: int = 9,
+        edge_importance: bool = True,
+        dropout: float = 0.0,
+        head_dropout: float = 0.0,
+        data_norm: str = "joint",
+        fold: bool = True,
+        block_kwargs: dict[str, Any] | None = None,
+        conv_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        self.in_channels = in_channels
+        self.num_classes = num_classes
+        self.layout = None if layout is None else resolve_layout(layout)
+        self.strategy = None if isinstance(partition, Partition) else resolve_partition(partition)
+        if data_norm not in DATA_NORMS:
+            raise ValueError(f"unknown data_norm {data_norm!r}; known are {', '.join(DATA_NORMS)}")
+        if self.layout is None and (
+            edge_importance or data_norm == "joint" or isinstance(partition, Partition)
+        ):
+            raise ValueError(
+                "without a layout there are no joints to bind parameters to: set "
+                "edge_importance=False, data_norm='channel' and give a strategy"
+            )
+        self._partitions: dict[SkeletonLayout, Partition] = {}
+        if self.layout is not None:
+            fixed = partition if isinstance(partition, Partition) else None
+            own = fixed or self.partition_of(self.layout)
+            self._partitions[self.layout] = own
+            self.num_types = own.num_types
+            num_edges = own.num_edges if edge_importance else None
+        else:
+            num_edges = None
+            self.num_types = self.partition_of(resolve_layout("kinect_v2_25")).num_types
+        channels = list(channels or stgcn_channels(width, depth))
+        if strides is None:
+            before = [channels[0], *channels]
+            strides = [2 if c > b else 1 for b, c in zip(before, channels, strict=False)]
+        if len(strides) != len(channels):
+            raise ValueError(f"expected {len(channels)} strides, one a unit (got {len(strides)})")
+        self.channels, self.strides = channels, list(strides)
+        self.out_channels = channels[-1]
+
+        if data_norm == "joint":
+            assert self.layout is not None
+            self.data_norm: nn.Module = nn.BatchNorm1d(in_channels * self.layout.num_joints)
+        else:
+            self.data_norm = PoseNorm(in_channels) if data_norm == "channel" else nn.Identity()
+        block_class = BLOCKS.get(block) if isinstance(block, str) else block
+        if block_class is None:
+            raise ValueError(f"unknown block {block!r}; known are {', '.join(BLOCKS)}")
+        self.blocks = nn.ModuleList()
+        for i, (inp, out, stride) in enumerate(
+            zip([in_channels, *channels], channels, self.strides, strict=False)
+        ):
+            layer = make_conv(conv, inp, out, self.num_types, **(conv_kwargs or {}))
+            spatial = SpatialOperator(layer, num_edges, fold)
+            options = {"dropout": dropout, **(block_kwargs or {})}
+            if block_class is STGCNBlock and i == 0:
+                options.update(dropout=0.0, residual=False)
+            self.blocks.append(
+                block_class(
+                    spatial, inp, out, stride=stride, temporal_kernel=temporal_kernel, **options
+                )
+            )
+        self.plan_index, self.plan_steps = plan_steps(self.strides)
+        self.reach = max(getattr(m, "reach", 0) for m in self.blocks.modules())
+        self.folds = all(block.spatial.fold for block in self.blocks)
+        self.head: nn.Module | None = None
+        if num_classes is not None:
+            self.head = nn.Sequential(
+                nn.Dropout(head_dropout), nn.Linear(self.out_channels, num_classes)
+            )
+
+    # --- a batch --------------------------------------------------------------------------------
+    def partition_of(self, layout: SkeletonLayout) -> Partition:
+        """The labelled edges that the network uses on a layout."""
+        if layout not in self._partitions:
+            if self.layout is not None and layout.num_joints != self.layout.num_joints:
+                raise ValueError(
+                    f"this STGCN is bound to layout {self.layout.name!r} "
+                    f"({self.layout.num_joints} joints) and got {layout.name!r} "
+                    f"({layout.num_joints}); build it with layout=None for any layout"
+                )
+            if self.strategy is None or self.layout is not None:
+                # recordings read under a variant's name share the joints of the bound layout
+                return self._partitions[self.layout] if self._partitions else self.strategy(layout)
+            self._partitions[layout] = self.strategy(layout)
+        return self._partitions[layout]
+
+    def unpack(self, batch: SkeletonGraph) -> tuple[Tensor, EncoderPlan]:
+        """The tensors of a batch that :meth:`core` takes: features [V, P, C] and a plan."""
+        x = batch.x if getattr(batch, "x", None) is not None else batch.pos
+        if x.size(1) != self.in_channels:
+            raise ValueError(
+                f"this STGCN expected {self.in_channels} input channels (got {x.size(1)}). Is a "
+                "stream transform missing, or the data of other dimensions?"
+            )
+        distinct = list(dict.fromkeys(batch.layouts))
+        partitions = {layout: self.partition_of(layout) for layout in distinct}
+        mixed = len(distinct) > 1 and self.layout is None
+        if mixed:
+            plan = make_encoder_plan(batch, partitions, self.plan_steps, self.reach, fold=False)
+            nodes = make_encoder_plan(batch, partitions, [], self.reach, fold=False).pose
+            return x[nodes][None], plan
+        partition = partitions[distinct[0]]
+        plan = make_encoder_plan(batch, partition, self.plan_steps, self.reach)
+        joints = batch.num_joints
+        return x.view(-1, joints, x.size(1)).transpose(0, 1).contiguous(), plan
+
+    def core(self, x: Tensor, plan: EncoderPlan) -> Tensor:
+        """Tensors alone: x [V, P, C] to node embeddings [V, P', D]; compiles and exports."""
+        if isinstance(self.data_norm, nn.BatchNorm1d) and not isinstance(self.data_norm, PoseNorm):
+            v, p, c = x.shape
+            flat = self.data_norm(x.transpose(0, 1).reshape(p, v * c))
+            x = flat.view(p, v, c).transpose(0, 1).contiguous()
+        else:
+            x = self.data_norm(x)
+        for block, step in zip(self.blocks, self.plan_index, strict=True):
+            x = block(x, plan.edges[step], plan.temporal[step])
+        return x
+
+    def pooled(self, x: Tensor, plan: EncoderPlan) -> Tensor:
+        """Tensors alone: x [V, P, C] to what :meth:`forward` returns."""
+        x = self.core(x, plan)
+        z = pool_poses(x, plan.pool_weight, plan.pool_batch, plan.recordings.size(0))
+        return z if self.head is None else self.head(z)
+
+    def forward(self, batch: SkeletonGraph) -> Tensor:
+        """Embeddings [B, D], or logits [B, num_classes]."""
+        z = self.embed(batch)
+        return z if self.head is None else self.head(z)
+
+    def embed(self, batch: SkeletonGraph) -> Tensor:
+        """Embeddings [B, D], also of a network with a classifier."""
+        if batch.num_poses == 0:
+            return self._nothing(batch.num_recordings)
+        x, plan = self.unpack(batch)
+        x = self.core(x, plan)
+        return pool_poses(x, plan.pool_weight, plan.pool_batch, plan.recordings.size(0))
+
+    def nodes(self, batch: SkeletonGraph) -> NodeEmbeddings:
+        """Embeddings of the nodes that remain after the strides, before pooling."""
+        x, plan = self.unpack(batch)
+        x = self.core(x, plan)
+        x = x[0] if plan.edges[0].unrolled else x.transpose(0, 1)
+        return NodeEmbeddings(x, plan.pose, plan.pool_batch)
+
+    def _nothing(self, num_recordings: int) -> Tensor:
+        """Zeros that still belong to the graph of autograd, so that a training step runs."""
+        anchor = sum(p.sum() * 0.0 for p in self.blocks.parameters())
+        zeros = next(self.parameters()).new_zeros(num_recordings, self.out_channels)
+        return zeros + anchor
+
+    # --- joints are only names ------------------------------------------------------------------------
+    @torch.no_grad()
+    def permute_joints(self, perm: Sequence[int]) -> STGCN:
+        """The same network for a layout whose new joint i is the old ``perm[i]``, in place.
+
+        Raises:
+            ValueError: if the network has no layout, or ``perm`` is no permutation.
+        """
+        if self.layout is None:
+            return self
+        old = self._partitions[self.layout]
+        layout = self.layout.permute(perm)
+        order = torch.as_tensor(list(perm))
+        where = torch.empty_like(order)
+        where[order] = torch.arange(len(order))
+        partition = Partition(
+            where[old.edge_index],
+            old.edge_type,
+            old.edge_weight,
+            old.num_types,
+            old.num_joints,
+        )
+        self.layout, self._partitions = layout, {layout: partition}
+        self.config.update(layout=layout, partition=partition)
+        if not isinstance(self.data_norm, PoseNorm | nn.Identity):
+            norm = self.data_norm
+            for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+                tensor.copy_(tensor.view(len(order), -1)[order.to(tensor.device)].flatten())
+        for block in self.blocks:
+            conv = block.spatial.conv
+            if hasattr(conv, "permute_joints"):
+                conv.permute_joints(order)
+        return self
+
+    @classmethod
+    def config_names(cls) -> list[str]:
+        """Names of the constructor's arguments."""
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]

@@ -1,0 +1,190 @@
+"""Saving a network to a folder and loading it again: safetensors and JSON, no code."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from stgraph.skeleton import Partition, PartitionStrategy, SkeletonLayout
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+
+
+class StateDictMismatch(ValueError):
+    """Weights that do not fit a network; the message lists what does not."""
+
+
+def check_state_dict(
+    expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], source: str
+) -> None:
+    """Compares names and shapes strictly.
+
+    Raises:
+        StateDictMismatch: with every name that is missing, left over or of another shape.
+    """
+    missing = [key for key in expected if key not in given]
+    unknown = [key for key in given if key not in expected]
+    shapes = [
+        f"{key}: {list(given[key].shape)} instead of {list(expected[key].shape)}"
+        for key in expected
+        if key in given and given[key].shape != expected[key].shape
+    ]
+    if missing or unknown or shapes:
+        lines = [f"the weights of {source} do not fit this network:"]
+        for title, names in (
+            ("missing", missing),
+            ("not in the network", unknown),
+            ("other shapes", shapes),
+        ):
+            if names:
+                lines.append(f"  {title} ({len(names)}): {', '.join(names)}")
+        raise StateDictMismatch("\n".join(lines))
+
+
+class PretrainedMixin:
+    """``save_pretrained`` and ``from_pretrained`` for a module whose ``config`` holds the
+    arguments of its constructor."""
+
+    config: dict[str, Any]
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes ``config.json`` and ``model.safetensors``, each whole or not at all.
+
+        Raises:
+            ValueError: if an argument of the constructor cannot be written down.
+        """
+        folder = Path(folder)
+        config = {"model": type(self).__name__}
+        partition = self._partition_to_save()
+        for key, value in self.config.items():
+            config[key] = _to_json(key, partition if key == "partition" else value)
+        folder.mkdir(parents=True, exist_ok=True)
+        assert isinstance(self, torch.nn.Module)
+        state = {k: v.detach().contiguous().cpu() for k, v in self.state_dict().items()}
+        text = json.dumps(config, indent=1) + "\n"
+        for name in (WEIGHTS_NAME, CONFIG_NAME):
+            handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+            os.close(handle)
+            try:
+                if name == WEIGHTS_NAME:
+                    save_file(state, temporary, metadata={"format": "pt"})
+                else:
+                    Path(temporary).write_text(text, encoding="utf-8")
+                os.replace(temporary, folder / name)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+
+    def _partition_to_save(self) -> Any:
+        layout = getattr(self, "layout", None)
+        if layout is not None:
+            return self.partition_of(layout)  # type: ignore[attr-defined]
+        return self.config.get("partition")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **changes: Any):
+        """The network that :meth:`save_pretrained` wrote.
+
+        Args:
+            folder: A local folder, or (with the extra ``hub``) ``owner/name`` on a hub.
+            **changes: Arguments of the constructor to use instead of the saved ones, such as a
+                ``conv`` of your own, which cannot be written down.
+
+        Raises:
+            ValueError: if a file is missing, damaged, or does not fit; the message names it.
+        """
+        path = _fetch(folder)
+        config_path, weights_path = path / CONFIG_NAME, path / WEIGHTS_NAME
+        for file in (config_path, weights_path):
+            if not file.is_file():
+                raise ValueError(f"{str(path)!r} holds no {file.name}; expected a saved network")
+        try:
+            config = json.loads(config_path.read_text(encoding="utf-8"))
+            state = load_file(weights_path)
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{str(config_path)!r} is not JSON: {error}") from None
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{str(weights_path)!r} is damaged: {error}") from None
+        name = config.pop("model", None)
+        if name != cls.__name__:
+            raise ValueError(
+                f"{str(config_path)!r} describes a {name}; load it with {name}.from_pretrained"
+            )
+        arguments = {key: _from_json(key, value) for key, value in config.items()}
+        arguments.update(changes)
+        for key, value in arguments.items():
+            if isinstance(value, dict) and "unsaved" in value:
+                raise ValueError(
+                    f"{str(config_path)!r}: {key} was {value['unsaved']}, which a file cannot "
+                    f"hold; pass it again: {cls.__name__}.from_pretrained(folder, {key}=...)"
+                )
+        try:
+            model = cls(**arguments)
+        except TypeError as error:
+            raise ValueError(f"{str(config_path)!r} does not describe a {name}: {error}") from None
+        assert isinstance(model, torch.nn.Module)
+        check_state_dict(model.state_dict(), state, str(weights_path))
+        model.load_state_dict(state)
+        return model
+
+
+def _to_json(key: str, value: Any) -> Any:
+    if isinstance(value, SkeletonLayout):
+        return {"layout": value.to_dict()}
+    if isinstance(value, Partition):
+        return {
+            "partition": {
+                "edge_index": value.edge_index.tolist(),
+                "edge_type": value.edge_type.tolist(),
+                "edge_weight": value.edge_weight.tolist(),
+                "num_types": value.num_types,
+                "num_joints": value.num_joints,
+            }
+        }
+    if isinstance(value, list | tuple):
+        return [_to_json(key, item) for item in value]
+    if isinstance(value, dict):
+        return {name: _to_json(key, item) for name, item in value.items()}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, PartitionStrategy) or callable(value):
+        return {"unsaved": repr(value)}
+    raise ValueError(f"cannot write down the argument {key!r} ({type(value).__name__})")
+
+
+def _from_json(key: str, value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"layout"}:
+        return SkeletonLayout.from_dict(value["layout"])
+    if isinstance(value, dict) and set(value) == {"partition"}:
+        fields = value["partition"]
+        return Partition(
+            torch.tensor(fields["edge_index"], dtype=torch.long).view(2, -1),
+            torch.tensor(fields["edge_type"], dtype=torch.long),
+            torch.tensor(fields["edge_weight"], dtype=torch.float32),
+            int(fields["num_types"]),
+            int(fields["num_joints"]),
+        )
+    return value
+
+
+def _fetch(folder: str | Path) -> Path:
+    path = Path(folder)
+    if path.is_dir():
+        return path
+    if str(folder).count("/") != 1 or str(folder).startswith((".", "/", "~")):
+        raise ValueError(f"{str(folder)!r} is no folder; expected one with a saved network")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise ImportError(
+            f"{str(folder)!r} is no local folder; to look for it on a hub install the extra: "
+            "pip install 'stgraph-skeleton[hub]'"
+        ) from None
+    return Path(snapshot_download(str(folder), allow_patterns=[CONFIG_NAME, WEIGHTS_NAME]))

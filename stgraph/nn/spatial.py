@@ -1,0 +1,144 @@
+"""The spatial half of a block: any message-passing layer on the edges of every pose."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import conv as pyg_conv
+
+from stgraph.nn.conv import STGraphConv
+from stgraph.ops import TemporalPlan
+
+
+class Edges(NamedTuple):
+    """Typed edges of one pose, or (``unrolled``) of all nodes of a batch.
+
+    Attributes:
+        index: int64 [2, E], source to target.
+        type: int64 [E].
+        weight: float32 [E].
+        unrolled: Whether ``index`` counts nodes of the whole batch.
+    """
+
+    index: Tensor
+    type: Tensor
+    weight: Tensor
+    unrolled: bool = False
+
+
+class SpatialOperator(nn.Module):
+    """Runs a message-passing layer in every pose, folded where the layer can.
+
+    A layer with a method ``folded(x, edge_index, edge_type, edge_weight)`` (as
+    :class:`STGraphConv`) sees ``x`` [V, P, C] and the edges of one pose. Any other PyG layer sees
+    the unrolled graph: ``layer(x, edge_index)``, plus ``edge_type`` and ``edge_weight`` if its
+    ``forward`` takes a parameter of the name ``edge_type``. Layers that know nothing of edge types
+    get each pair of neighbours once and no self-loops, as PyG's layers expect.
+
+    Args:
+        conv: The layer.
+        num_edges: Number of edges of a pose, to learn an importance of each; None for none.
+        fold: Use the folded path if there is one.
+    """
+
+    def __init__(self, conv: nn.Module, num_edges: int | None = None, fold: bool = True) -> None:
+        super().__init__()
+        self.conv = conv
+        parameters = inspect.signature(conv.forward).parameters
+        self.typed = "edge_type" in parameters
+        self.weighted = self.typed and "edge_weight" in parameters
+        self.fold = fold and hasattr(conv, "folded")
+        self.per_track = getattr(conv, "per_track", False)
+        self.importance = nn.Parameter(torch.ones(num_edges)) if num_edges else None
+        if self.importance is not None and not self.weighted:
+            raise ValueError(
+                f"edge_importance scales edge weights, which {type(conv).__name__} does not take; "
+                "set edge_importance=False"
+            )
+
+    def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
+        """x [V, P, C_in] (or [1, N, C_in] with unrolled edges) to the same with C_out."""
+        index, kind, weight = edges.index, edges.type, edges.weight
+        if self.importance is not None:
+            weight = weight * self.importance
+        if self.fold and not edges.unrolled:
+            if self.per_track:
+                return self.conv.folded(x, index, kind, weight, plan)
+            return self.conv.folded(x, index, kind, weight)
+        v, p, _ = x.shape
+        if not self.typed and not edges.unrolled:
+            index = _simple_edges(index, v)
+        if not edges.unrolled:
+            poses = torch.arange(p, device=x.device)
+            index = (index[:, :, None] * p + poses).flatten(1)
+            kind = kind.repeat_interleave(p)
+            weight = weight.repeat_interleave(p)
+        elif not self.typed:
+            index = index[:, index[0] != index[1]]
+        nodes = x.flatten(0, 1)
+        if self.weighted:
+            out = self.conv(nodes, index, edge_type=kind, edge_weight=weight)
+        elif self.typed:
+            out = self.conv(nodes, index, edge_type=kind)
+        else:
+            out = self.conv(nodes, index)
+        return out.view(v, p, -1)
+
+
+def _simple_edges(index: Tensor, num_joints: int) -> Tensor:
+    key = (index[0] * num_joints + index[1])[index[0] != index[1]].unique()
+    return torch.stack([key // num_joints, key % num_joints])
+
+
+ConvFactory = str | Callable[..., nn.Module]
+
+
+def make_conv(
+    conv: ConvFactory | None, in_channels: int, out_channels: int, num_types: int, **kwargs: Any
+) -> nn.Module:
+    """A message-passing layer from its class, its name in PyG, or a factory.
+
+    Args:
+        conv: None for :class:`STGraphConv`; the name of a layer of ``torch_geometric.nn``; a
+            class or function called as ``conv(in_channels, out_channels)``, with ``num_types``
+            (or PyG's ``num_relations``) too if it takes that.
+        in_channels: Channels it reads.
+        out_channels: Channels it has to write.
+        num_types: Number of edge types.
+        **kwargs: Further arguments of the layer.
+
+    Raises:
+        ValueError: if the name is unknown.
+        TypeError: if ``conv`` is neither name nor callable.
+    """
+    if conv is None:
+        conv = STGraphConv
+    if isinstance(conv, str):
+        known = {name.lower(): name for name in pyg_conv.__all__}
+        name = known.get(conv.lower().replace("-", "").replace("_", ""))
+        if conv.lower() == "stgraphconv":
+            conv = STGraphConv
+        elif name is None:
+            raise ValueError(
+                f"unknown convolution {conv!r}; give a class, a factory "
+                "(in_channels, out_channels) -> layer, or a name of torch_geometric.nn such as "
+                "GATv2Conv, GINConv, TransformerConv"
+            )
+        else:
+            conv = getattr(pyg_conv, name)
+    if not callable(conv):
+        raise TypeError(f"a convolution is a name or callable (got {type(conv).__name__})")
+    parameters = inspect.signature(conv).parameters
+    for name in ("num_types", "num_relations"):
+        if name in parameters:
+            kwargs.setdefault(name, num_types)
+    if "nn" in parameters and "in_channels" not in parameters:  # GINConv and relatives
+        network = nn.Sequential(
+            nn.Linear(in_channels, out_channels), nn.ReLU(), nn.Linear(out_channels, out_channels)
+        )
+        return conv(network, **kwargs)
+    return conv(in_channels, out_channels, **kwargs)

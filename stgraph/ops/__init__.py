@@ -1,0 +1,28 @@
+"""Functions of ragged tensors: what knows about shapes only.
+
+Features travel joint-major, ``[V, P, C]``: V joints, P poses of all tracks of a batch one after
+another, C channels. Each operation has a slow, readable reference and faster backends that agree
+with it, forward and backward.
+"""
+
+from stgraph.ops.aggregate import AGGREGATE_BACKENDS, partitioned_aggregate
+from stgraph.ops.pool import person_weights, pool_poses
+from stgraph.ops.temporal import (
+    TemporalPlan,
+    make_temporal_plan,
+    temporal_conv,
+    temporal_max_pool,
+    track_mean,
+)
+
+spatial = ["partitioned_aggregate", "AGGREGATE_BACKENDS"]
+temporal = [
+    "TemporalPlan",
+    "make_temporal_plan",
+    "temporal_conv",
+    "temporal_max_pool",
+    "track_mean",
+]
+pooling = ["person_weights", "pool_poses"]
+
+__all__ = [*spatial, *temporal, *pooling]

@@ -1,0 +1,141 @@
+"""Convolution along time on ragged tracks: nothing leaks from one track into another.
+
+Poses of all tracks lie one after another. Before a kernel runs over them, each track gets a slot
+with as many blank poses behind it as the kernel reaches, so that one dense convolution serves the
+whole batch; afterwards the real poses are read back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class TemporalPlan(NamedTuple):
+    """Where the poses of a batch go for one temporal operation; tensors only.
+
+    Attributes:
+        slot: Position of each pose among the slots, int64 [P].
+        blank: True where no pose lies, bool [W]; W is a multiple of the stride.
+        out: Position of each remaining pose in the strided output, int64 [P'].
+        keep: The pose under the kernel's centre for each remaining pose, int64 [P'].
+        track: Track of each pose, int64 [P].
+        count: Number of poses of each track, int64 [M].
+    """
+
+    slot: Tensor
+    blank: Tensor
+    out: Tensor
+    keep: Tensor
+    track: Tensor
+    count: Tensor
+
+
+def make_temporal_plan(track_length: Tensor, reach: int, stride: int = 1) -> TemporalPlan:
+    """The plan for kernels that reach ``reach`` poses to either side.
+
+    Args:
+        track_length: Number of poses of each track, int64 [M].
+        reach: ``dilation * (kernel - 1) // 2`` of the widest kernel that will use the plan.
+        stride: Every ``stride``-th pose of each track remains, the first one included.
+    """
+    device = track_length.device
+    num_poses = int(track_length.sum())
+    tracks = torch.arange(track_length.numel(), device=device)
+
+    def spread(lengths: Tensor, total: int) -> tuple[Tensor, Tensor]:
+        """The track of each element and its number within the track."""
+        track = tracks.repeat_interleave(lengths, output_size=total)
+        first = (lengths.cumsum(0) - lengths)[track]
+        return track, torch.arange(total, device=device) - first
+
+    slot_length = (track_length + reach + stride - 1) // stride * stride
+    slot_start = slot_length.cumsum(0) - slot_length
+    track, time = spread(track_length, num_poses)
+    slot = slot_start[track] + time
+    blank = torch.ones(int(slot_length.sum()), dtype=torch.bool, device=device)
+    blank[slot] = False
+    remaining = (track_length + stride - 1) // stride
+    kept_track, kept_time = spread(remaining, int(remaining.sum()))
+    out = slot_start[kept_track] // stride + kept_time
+    keep = (track_length.cumsum(0) - track_length)[kept_track] + kept_time * stride
+    return TemporalPlan(slot, blank, out, keep, track, track_length)
+
+
+def temporal_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    plan: TemporalPlan,
+    stride: int = 1,
+    dilation: int = 1,
+    backend: str = "slots",
+) -> Tensor:
+    r"""Convolution along each track with zeros beyond its ends.
+
+    Args:
+        x: [V, P, C_in].
+        weight: [C_out, C_in, kernel], the kernel odd.
+        bias: [C_out] or None.
+        plan: A plan of the same stride whose reach is at least that of this kernel.
+        stride: Every ``stride``-th pose of a track remains.
+        dilation: Distance between the taps.
+        backend: ``"slots"``, or the slow ``"reference"``, a loop over tracks.
+
+    Returns:
+        [V, P', C_out], contiguous.
+    """
+    kernel = weight.size(2)
+    if kernel == 1 and stride == 1:
+        return pointwise(x, weight[:, :, 0], bias)
+    if kernel == 1:
+        return pointwise(x.index_select(1, plan.keep), weight[:, :, 0], bias)
+    pad = dilation * (kernel - 1) // 2
+    if backend == "reference":
+        tracks = x.split(plan.count.tolist(), dim=1)
+        done = [
+            F.conv1d(track.transpose(1, 2), weight, bias, stride, pad, dilation).transpose(1, 2)
+            for track in tracks
+        ]
+        return torch.cat(done, dim=1)
+    if backend != "slots":
+        raise ValueError(f"unknown backend {backend!r}; known are slots, reference")
+    slots = into_slots(x, plan)
+    # a joint is an image of one column: the channels-last form that CPU kernels like best
+    image = slots.permute(0, 2, 1).unsqueeze(3)
+    y = F.conv2d(image, weight.unsqueeze(3), bias, (stride, 1), (pad, 0), (dilation, 1))
+    return y.squeeze(3).permute(0, 2, 1).index_select(1, plan.out)
+
+
+def temporal_max_pool(x: Tensor, plan: TemporalPlan, kernel: int = 3, stride: int = 1) -> Tensor:
+    """Maximum over ``kernel`` neighbouring poses of the same track: [V, P, C] to [V, P', C]."""
+    slots = into_slots(x, plan, fill=float("-inf"))
+    image = slots.permute(0, 2, 1).unsqueeze(3)
+    y = F.max_pool2d(image, (kernel, 1), (stride, 1), (kernel // 2, 0))
+    return y.squeeze(3).permute(0, 2, 1).index_select(1, plan.out)
+
+
+def into_slots(x: Tensor, plan: TemporalPlan, fill: float = 0.0) -> Tensor:
+    """The poses [V, P, C] in their slots [V, W, C], ``fill`` elsewhere."""
+    slots = x.new_full((x.size(0), plan.blank.size(0), x.size(2)), fill)
+    return slots.index_copy(1, plan.slot, x)
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A linear map of the channels: [V, P, C_in] with weight [C_out, C_in] to [V, P, C_out]."""
+    if x.device.type == "cpu" and x.dtype == torch.float32 and x.size(2) >= 16:
+        # the convolution kernels of CPUs outrun their matrix products here
+        image = x.permute(0, 2, 1).unsqueeze(3)
+        y = F.conv2d(image, weight[:, :, None, None], bias)
+        return y.squeeze(3).permute(0, 2, 1)
+    return F.linear(x, weight, bias)
+
+
+def track_mean(x: Tensor, plan: TemporalPlan) -> Tensor:
+    """Mean over the poses of each track: [V, P, C] to [V, M, C]."""
+    m = plan.count.size(0)
+    total = x.new_zeros(x.size(0), m, x.size(2)).index_add(1, plan.track, x)
+    return total / plan.count.clamp(min=1)[:, None].to(x.dtype)

@@ -1,0 +1,470 @@
+"""The joints of a body and how they hang together: an immutable value."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import networkx as nx
+import torch
+from torch import Tensor
+
+Pair = tuple[int, int]
+
+
+class SkeletonLayout:
+    r"""The joints of a skeleton, its bones, its centre, its sides and its parts.
+
+    A layout holds no coordinates. It is immutable, hashable, picklable and compares by value, so
+    that it can travel with every recording and serve as a key.
+
+    Args:
+        name: Name of the layout, used in messages and files.
+        joints: Joint names, in the order of the data's columns; all different.
+        bones: Unordered pairs of joint numbers; cycles are allowed.
+        centre: One joint number or several (a hop distance to the centre is then the minimum over
+            them). Empty means that the layout has no centre.
+        left_right: Pairs of joint numbers that a mirror exchanges.
+        parts: Named groups of joint numbers.
+        canonical: One name a joint in the common convention (``left_shoulder``), ``None`` where
+            there is none; relates layouts to each other. Defaults to the joint names.
+        parents: One joint number a joint; a root is its own parent. Defaults to a breadth-first
+            search from the centre (from the lowest number in a component without centre).
+
+    Raises:
+        ValueError: if a joint is named twice, a bone, centre, pair or part names an unknown joint,
+            or a joint has two mirror images.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        joints: Sequence[str],
+        bones: Iterable[Sequence[int]],
+        centre: int | Sequence[int] | None = (),
+        left_right: Iterable[Sequence[int]] = (),
+        parts: Mapping[str, Sequence[int]] | None = None,
+        canonical: Sequence[str | None] | None = None,
+        parents: Sequence[int] | None = None,
+    ) -> None:
+        centre = () if centre is None else (centre,) if isinstance(centre, int) else centre
+        fields: dict[str, Any] = {
+            "name": str(name),
+            "joints": tuple(str(joint) for joint in joints),
+            "bones": tuple(_pair(name, "bone", bone) for bone in bones),
+            "centre": tuple(int(joint) for joint in centre),
+            "left_right": tuple(_pair(name, "left/right pair", pair) for pair in left_right),
+            "parts": MappingProxyType(
+                {str(k): tuple(int(j) for j in v) for k, v in (parts or {}).items()}
+            ),
+            "canonical": tuple(joints if canonical is None else canonical),
+        }
+        self.__dict__.update(fields)
+        self._validate()
+        self.__dict__["parents"] = (
+            self._breadth_first_parents() if parents is None else self._given_parents(parents)
+        )
+
+    def _validate(self) -> None:
+        who = f"layout {self.name!r}"
+        if not self.joints:
+            raise ValueError(f"{who} expected at least one joint (got none)")
+        twice = sorted({joint for joint in self.joints if self.joints.count(joint) > 1})
+        if twice:
+            raise ValueError(f"{who} expected different joint names (got {twice} more than once)")
+        if len(self.canonical) != self.num_joints:
+            raise ValueError(
+                f"{who} expected {self.num_joints} canonical names, one a joint "
+                f"(got {len(self.canonical)})"
+            )
+        groups: list[tuple[str, Iterable[int]]] = [("centre", self.centre)]
+        groups += [("bone", bone) for bone in self.bones]
+        groups += [("left/right pair", pair) for pair in self.left_right]
+        groups += [(f"part {part!r}", members) for part, members in self.parts.items()]
+        for what, members in groups:
+            for joint in members:
+                if not 0 <= joint < self.num_joints:
+                    raise ValueError(
+                        f"{who} has {self.num_joints} joints, numbered from 0, but its {what} "
+                        f"{tuple(members)} names joint {joint}"
+                    )
+        for bone in self.bones:
+            if bone[0] == bone[1]:
+                raise ValueError(f"{who}: bone {bone} joins a joint to itself")
+        mirrored = [joint for pair in self.left_right for joint in pair]
+        if len(set(mirrored)) != len(mirrored):
+            raise ValueError(f"{who} has a joint in more than one left/right pair")
+
+    def _given_parents(self, parents: Sequence[int]) -> tuple[int, ...]:
+        parents = tuple(int(parent) for parent in parents)
+        if len(parents) != self.num_joints or not all(0 <= p < self.num_joints for p in parents):
+            raise ValueError(
+                f"layout {self.name!r} expected {self.num_joints} parents in 0..."
+                f"{self.num_joints - 1} (got {list(parents)})"
+            )
+        return parents
+
+    def _breadth_first_parents(self) -> tuple[int, ...]:
+        neighbours = self.neighbours
+        parents = [-1] * self.num_joints
+        for root in (*self.centre, *range(self.num_joints)):
+            if parents[root] >= 0:
+                continue
+            # all centre joints are roots of one wave, so that "parent" means "nearer the centre"
+            wave = [j for j in self.centre if parents[j] < 0] if root in self.centre else [root]
+            for joint in wave:
+                parents[joint] = joint
+            queue = deque(wave)
+            while queue:
+                joint = queue.popleft()
+                for other in neighbours[joint]:
+                    if parents[other] < 0:
+                        parents[other] = joint
+                        queue.append(other)
+        return tuple(parents)
+
+    # --- immutable value ------------------------------------------------------------------------
+    name: str
+    joints: tuple[str, ...]
+    bones: tuple[Pair, ...]
+    centre: tuple[int, ...]
+    left_right: tuple[Pair, ...]
+    parts: Mapping[str, tuple[int, ...]]
+    canonical: tuple[str | None, ...]
+    parents: tuple[int, ...]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(
+            f"a SkeletonLayout is immutable (tried to set {name!r}); make a new one"
+        )
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a SkeletonLayout is immutable (tried to delete {name!r})")
+
+    @cached_property
+    def _key(self) -> tuple[Any, ...]:
+        parts = tuple(self.parts.items())
+        return (
+            self.name,
+            self.joints,
+            self.bones,
+            self.centre,
+            self.left_right,
+            parts,
+            self.canonical,
+            self.parents,
+        )
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, SkeletonLayout) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __copy__(self) -> SkeletonLayout:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SkeletonLayout:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (SkeletonLayout.from_dict, (self.to_dict(),))
+
+    def __repr__(self) -> str:
+        centre = ", ".join(self.joints[joint] for joint in self.centre) or "none"
+        return (
+            f"SkeletonLayout({self.name!r}, joints={self.num_joints}, bones={len(self.bones)}, "
+            f"centre={centre})"
+        )
+
+    # --- what follows from the bones --------------------------------------------------------------
+    @property
+    def num_joints(self) -> int:
+        """Number of joints V."""
+        return len(self.joints)
+
+    @cached_property
+    def neighbours(self) -> tuple[tuple[int, ...], ...]:
+        """The joints that share a bone with each joint, ascending."""
+        sets: list[set[int]] = [set() for _ in self.joints]
+        for a, b in self.bones:
+            sets[a].add(b)
+            sets[b].add(a)
+        return tuple(tuple(sorted(s)) for s in sets)
+
+    @cached_property
+    def hops(self) -> Tensor:
+        """Hop distance between any two joints, int64 [V, V]; -1 where there is no path."""
+        table = torch.full((self.num_joints, self.num_joints), -1, dtype=torch.long)
+        for start in range(self.num_joints):
+            table[start, start] = 0
+            queue = deque([start])
+            while queue:
+                joint = queue.popleft()
+                for other in self.neighbours[joint]:
+                    if table[start, other] < 0:
+                        table[start, other] = table[start, joint] + 1
+                        queue.append(other)
+        return table
+
+    @cached_property
+    def centre_hops(self) -> Tensor:
+        """Hop distance of each joint to the nearest centre joint, int64 [V]; -1 without a path.
+
+        Raises:
+            ValueError: if the layout has no centre.
+        """
+        if not self.centre:
+            raise ValueError(
+                f"layout {self.name!r} has no centre, so no joint is nearer to it than another; "
+                "give it one (centre=...)"
+            )
+        hops = self.hops[list(self.centre)]
+        far = self.num_joints + 1
+        nearest = torch.where(hops < 0, far, hops).amin(dim=0)
+        return torch.where(nearest == far, -1, nearest)
+
+    @cached_property
+    def mirror(self) -> Tensor:
+        """The joint that each joint becomes in a mirror, int64 [V]; its own inverse."""
+        table = torch.arange(self.num_joints)
+        for a, b in self.left_right:
+            table[a], table[b] = b, a
+        return table
+
+    @cached_property
+    def components(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of joints that bones connect."""
+        groups = {tuple((row >= 0).nonzero().flatten().tolist()) for row in self.hops}
+        return tuple(sorted(groups))
+
+    @property
+    def num_components(self) -> int:
+        """Number of groups of joints that bones connect; 1 for a connected skeleton."""
+        return len(self.components)
+
+    def index(self, joint: str) -> int:
+        """Number of a joint, by its own or its canonical name."""
+        for names in (self.joints, self.canonical):
+            if joint in names:
+                return names.index(joint)
+        raise ValueError(
+            f"layout {self.name!r} has no joint {joint!r}; it has {', '.join(self.joints)}"
+        )
+
+    def permute(self, perm: Sequence[int]) -> SkeletonLayout:
+        """The same skeleton with its joints in another order: new joint i is old ``perm[i]``."""
+        perm = [int(old) for old in perm]
+        if sorted(perm) != list(range(self.num_joints)):
+            raise ValueError(
+                f"layout {self.name!r} expected a permutation of 0...{self.num_joints - 1} "
+                f"(got {perm})"
+            )
+        new = {old: i for i, old in enumerate(perm)}
+        return SkeletonLayout(
+            name=self.name,
+            joints=[self.joints[old] for old in perm],
+            bones=[(new[a], new[b]) for a, b in self.bones],
+            centre=[new[c] for c in self.centre],
+            left_right=[(new[a], new[b]) for a, b in self.left_right],
+            parts={part: [new[j] for j in members] for part, members in self.parts.items()},
+            canonical=[self.canonical[old] for old in perm],
+            parents=[new[self.parents[old]] for old in perm],
+        )
+
+    # --- in and out -------------------------------------------------------------------------------
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and strings, ready for JSON."""
+        return {
+            "name": self.name,
+            "joints": list(self.joints),
+            "bones": [list(bone) for bone in self.bones],
+            "centre": list(self.centre),
+            "left_right": [list(pair) for pair in self.left_right],
+            "parts": {part: list(members) for part, members in self.parts.items()},
+            "canonical": list(self.canonical),
+            "parents": list(self.parents),
+        }
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> SkeletonLayout:
+        """A layout from plain lists; joints may be named by number or by name.
+
+        Args:
+            description: ``joints`` and ``bones``, optionally ``name``, ``centre``, ``left_right``,
+                ``parts``, ``canonical``, ``parents``.
+
+        Raises:
+            ValueError: if a key is missing or unknown, or a joint is not in ``joints``.
+        """
+        known = {"name", "joints", "bones", "centre", "left_right", "parts", "canonical", "parents"}
+        d = dict(description)
+        d.pop("note", None)
+        name = d.get("name", "custom")
+        for key in ("joints", "bones"):
+            if key not in d:
+                raise ValueError(
+                    f"layout {name!r} expected the key {key!r} (got {', '.join(sorted(d)) or '-'})"
+                )
+        unknown = sorted(set(d) - known)
+        if unknown:
+            raise ValueError(
+                f"layout {name!r} does not know {unknown}; it knows {', '.join(sorted(known))}"
+            )
+        joints = [str(joint) for joint in d["joints"]]
+
+        def number(joint: int | str) -> int:
+            if isinstance(joint, str):
+                if joint not in joints:
+                    raise ValueError(
+                        f"layout {name!r} has no joint {joint!r}; it has {', '.join(joints)}"
+                    )
+                return joints.index(joint)
+            return int(joint)
+
+        centre = d.get("centre")
+        if centre is not None:
+            centre = [centre] if isinstance(centre, int | str) else centre
+            centre = [number(joint) for joint in centre]
+        parents = d.get("parents")
+        return cls(
+            name=name,
+            joints=joints,
+            bones=[[number(joint) for joint in bone] for bone in d["bones"]],
+            centre=centre,
+            left_right=[[number(joint) for joint in pair] for pair in d.get("left_right") or ()],
+            parts={k: [number(j) for j in v] for k, v in (d.get("parts") or {}).items()},
+            canonical=d.get("canonical"),
+            parents=None if parents is None else [number(joint) for joint in parents],
+        )
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> SkeletonLayout:
+        """A layout from a JSON file that holds what :meth:`from_dict` takes."""
+        path = Path(path)
+        try:
+            description = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(f"layout file {str(path)!r} does not exist") from None
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"layout file {str(path)!r} is not JSON: {error}") from None
+        if not isinstance(description, dict):
+            raise ValueError(f"layout file {str(path)!r} expected an object with joints and bones")
+        description.setdefault("name", path.stem)
+        return cls.from_dict(description)
+
+    def to_json(self, path: str | Path) -> None:
+        """Writes what :meth:`from_json` reads."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_networkx(cls, graph: nx.Graph, name: str | None = None, **fields: Any):
+        """A layout whose joints are the nodes of a graph, in their order, and bones its edges.
+
+        Graph attributes ``centre``, ``left_right`` and ``parts`` (in node names) are taken over
+        unless given as keyword arguments; node attribute ``canonical`` likewise.
+        """
+        nodes = list(graph.nodes)
+        names = [str(node) for node in nodes]
+        number = {node: i for i, node in enumerate(nodes)}
+
+        def numbers(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {key: numbers(item) for key, item in value.items()}
+            if isinstance(value, list | tuple | set):
+                return [numbers(item) for item in value]
+            if value is not None and value not in number and str(value) not in names:
+                raise ValueError(f"layout from networkx: {value!r} is not a node of the graph")
+            return names.index(str(value)) if value is not None else None
+
+        description: dict[str, Any] = {
+            "name": name or graph.graph.get("name") or "custom",
+            "joints": names,
+            "bones": [[number[a], number[b]] for a, b in graph.edges if a != b],
+        }
+        for key in ("centre", "left_right", "parts"):
+            value = fields.pop(key, graph.graph.get(key))
+            if value is not None:
+                description[key] = numbers(value)
+        canonical = [graph.nodes[node].get("canonical") for node in nodes]
+        if any(c is not None for c in canonical):
+            description["canonical"] = canonical
+        return cls.from_dict({**description, **fields})
+
+    def to_networkx(self) -> nx.Graph:
+        """A :class:`networkx.Graph` whose nodes are the joint names, in order."""
+        graph = nx.Graph(name=self.name)
+        for joint, canonical in zip(self.joints, self.canonical, strict=True):
+            graph.add_node(joint, canonical=canonical)
+        graph.add_edges_from((self.joints[a], self.joints[b]) for a, b in self.bones)
+        graph.graph["centre"] = [self.joints[joint] for joint in self.centre]
+        graph.graph["left_right"] = [[self.joints[a], self.joints[b]] for a, b in self.left_right]
+        graph.graph["parts"] = {
+            part: [self.joints[j] for j in members] for part, members in self.parts.items()
+        }
+        return graph
+
+    @classmethod
+    def named(cls, name: str) -> SkeletonLayout:
+        """One of :func:`named_layouts`, by its name."""
+        layouts = _shipped()
+        if name not in layouts:
+            raise ValueError(f"unknown layout {name!r}; known are {', '.join(layouts)}")
+        return layouts[name]
+
+
+def _pair(name: str, what: str, pair: Sequence[int]) -> Pair:
+    if len(pair) != 2:
+        raise ValueError(f"layout {name!r} expected two joints a {what} (got {list(pair)})")
+    return int(pair[0]), int(pair[1])
+
+
+@cache
+def _shipped() -> Mapping[str, SkeletonLayout]:
+    text = resources.files("stgraph.skeleton").joinpath("layouts.json").read_text(encoding="utf-8")
+    return MappingProxyType(
+        {
+            name: SkeletonLayout.from_dict({"name": name, **description})
+            for name, description in json.loads(text).items()
+        }
+    )
+
+
+def named_layouts() -> tuple[str, ...]:
+    """The names that :meth:`SkeletonLayout.named` knows."""
+    return tuple(_shipped())
+
+
+def resolve_layout(layout: str | Path | Mapping[str, Any] | nx.Graph | SkeletonLayout):
+    """A layout from its name, a JSON file, a dict, a networkx graph, or itself.
+
+    Raises:
+        ValueError: if the name is neither a shipped layout nor a JSON file.
+        TypeError: if the argument is of another kind.
+    """
+    if isinstance(layout, SkeletonLayout):
+        return layout
+    if isinstance(layout, Mapping):
+        return SkeletonLayout.from_dict(layout)
+    if isinstance(layout, nx.Graph):
+        return SkeletonLayout.from_networkx(layout)
+    if isinstance(layout, str | Path):
+        if str(layout).endswith(".json"):
+            return SkeletonLayout.from_json(layout)
+        return SkeletonLayout.named(str(layout))
+    raise TypeError(
+        "a layout is a SkeletonLayout, a name, a JSON file, a dict or a networkx graph "
+        f"(got {type(layout).__name__})"
+    )

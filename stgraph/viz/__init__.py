@@ -1,0 +1,37 @@
+"""Pictures and animations: skeletons, partitions, recordings, and charts of results.
+
+Every function returns a matplotlib figure (or the axes it drew on) that belongs to no window, so it
+works without a screen; :func:`save_figure` writes it. Colours are told apart by colour-blind
+people, lengths are equal along both axes, and pictures have y down. Figures of generated data are
+marked with ``synthetic=True``. Matplotlib is loaded when something is drawn.
+"""
+
+from stgraph.viz.charts import draw_confusion, draw_learning_curves, draw_scores
+from stgraph.viz.partition import draw_partition, draw_partitions
+from stgraph.viz.recording import animate, draw_recording
+from stgraph.viz.rest_pose import rest_pose
+from stgraph.viz.skeleton import draw_skeleton, to_plane, typical_pose
+from stgraph.viz.style import house_style, mark_synthetic, new_figure, save_figure
+
+__all__ = [
+    # skeletons
+    "draw_skeleton",
+    "rest_pose",
+    "typical_pose",
+    "to_plane",
+    # partitions
+    "draw_partition",
+    "draw_partitions",
+    # recordings
+    "draw_recording",
+    "animate",
+    # results
+    "draw_scores",
+    "draw_learning_curves",
+    "draw_confusion",
+    # figures
+    "new_figure",
+    "save_figure",
+    "house_style",
+    "mark_synthetic",
+]

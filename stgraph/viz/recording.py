@@ -1,0 +1,170 @@
+"""Recordings: a film strip and an animation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from stgraph.skeleton import SkeletonGraph
+from stgraph.viz.skeleton import _clean_axes, draw_skeleton, frame_limits, to_plane
+from stgraph.viz.style import QUIET, house_style, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def _planes(recording: SkeletonGraph, turn: float, y_down: bool | None) -> tuple[Tensor, Tensor]:
+    """Drawing coordinates [P, V, 2] and scores [P, V].
+
+    Raises:
+        ValueError: if it is a batch, or holds no pose.
+    """
+    if isinstance(recording, Batch):
+        raise ValueError("expected one recording (got a batch); take one of batch.to_data_list()")
+    if not (recording.folded_score() > 0).any():
+        raise ValueError("expected a recording in which somebody is seen (got none)")
+    return to_plane(recording.folded("pos"), turn, y_down), recording.folded_score()
+
+
+def _draw_frame(
+    ax: Axes, recording: SkeletonGraph, plane: Tensor, score: Tensor, frame: int, size: float
+) -> None:
+    for number, pose in enumerate((recording.frame == frame).nonzero().flatten().tolist()):
+        draw_skeleton(
+            recording.layouts[0],
+            plane[pose],
+            score[pose],
+            ax=ax,
+            size=size,
+            y_down=True,
+            alpha=1.0 if number == 0 else 0.6,
+        )
+
+
+def _caption(recording: SkeletonGraph, frame: int) -> str:
+    fps = getattr(recording, "fps", None)
+    first = int(recording.frame.min())
+    return f"frame {frame}" if fps is None else f"{(frame - first) / float(fps):.2f} s"
+
+
+def draw_recording(
+    recording: SkeletonGraph,
+    num_frames: int = 8,
+    *,
+    turn: float = 0.0,
+    y_down: bool | None = None,
+    title: str | None = None,
+    synthetic: bool = False,
+) -> Figure:
+    """A film strip: frames at equal distances, all people in them, one scale.
+
+    Args:
+        recording: One recording.
+        num_frames: Number of pictures.
+        turn: See :func:`~stgraph.viz.to_plane`.
+        y_down: See :func:`~stgraph.viz.to_plane`.
+        title: Heading.
+        synthetic: Whether to mark the figure as generated data.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if it is a batch, or holds no pose.
+    """
+    plane, score = _planes(recording, turn, y_down)
+    limits = frame_limits(plane[score > 0])
+    frames = recording.frame.unique()
+    chosen = frames[torch.linspace(0, len(frames) - 1, min(num_frames, len(frames))).long()]
+    aspect = (limits["xlim"][1] - limits["xlim"][0]) / (limits["ylim"][0] - limits["ylim"][1])
+    height = 1.9
+    with house_style():
+        figure, axes = new_figure(
+            max(height * min(max(aspect, 0.35), 1.6) * len(chosen), 4.0),
+            height + 0.4 + 0.35 * bool(title or synthetic),
+            1,
+            len(chosen),
+            title,
+            synthetic,
+        )
+        for ax, frame in zip(axes, chosen.tolist(), strict=True):
+            _clean_axes(ax, 1, 1)
+            _draw_frame(ax, recording, plane, score, frame, size=0.6)
+            ax.set(**limits)
+            ax.set_aspect("equal", adjustable="box")
+            ax.set_title(
+                _caption(recording, frame),
+                loc="center",
+                fontsize=8,
+                fontweight="normal",
+                color=QUIET,
+            )
+    return figure
+
+
+def animate(
+    recording: SkeletonGraph,
+    path: str | Path,
+    *,
+    fps: float | None = None,
+    turn: float = 0.0,
+    y_down: bool | None = None,
+    title: str | None = None,
+    synthetic: bool = False,
+    dpi: int = 90,
+) -> Path:
+    """Writes a recording as an animated GIF.
+
+    Args:
+        recording: One recording.
+        path: File to write.
+        fps: Frames per second; by default the recording's, else 15.
+        turn: See :func:`~stgraph.viz.to_plane`.
+        y_down: See :func:`~stgraph.viz.to_plane`.
+        title: Heading.
+        synthetic: Whether to mark it as generated data.
+        dpi: Dots an inch.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: if it is a batch, or holds no pose.
+    """
+    from matplotlib.animation import PillowWriter
+
+    plane, score = _planes(recording, turn, y_down)
+    limits = frame_limits(plane[score > 0])
+    own = getattr(recording, "fps", None)
+    speed = float(fps if fps is not None else own if own is not None else 15.0)
+    width = limits["xlim"][1] - limits["xlim"][0]
+    height = limits["ylim"][0] - limits["ylim"][1]
+    wide = 4.2 * min(max(width / height, 0.6), 1.6)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with house_style():
+        figure, (ax,) = new_figure(wide, 4.2, title=title, synthetic=synthetic)
+        writer = PillowWriter(fps=speed)
+        with writer.saving(figure, str(path), dpi):
+            for frame in recording.frame.unique().tolist():
+                ax.clear()
+                _clean_axes(ax, 1, 1)
+                _draw_frame(ax, recording, plane, score, frame, size=1.0)
+                ax.set(**limits)
+                ax.set_aspect("equal", adjustable="box")
+                ax.text(
+                    0.02,
+                    0.98,
+                    _caption(recording, frame),
+                    transform=ax.transAxes,
+                    va="top",
+                    fontsize=8,
+                    color=QUIET,
+                )
+                writer.grab_frame()
+    return path
