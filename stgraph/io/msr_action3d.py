@@ -47,7 +47,7 @@ def read_msr_action3d(
             f"expected {layout.num_joints} lines a frame (got {len(table)} lines)",
             place=f"frame {len(table) // layout.num_joints}",
         )
-    values = finite(table, file, "line").reshape(-1, layout.num_joints, 4)
+    values = finite(table, file, "line", first=1).reshape(-1, layout.num_joints, 4)
     pos = values[..., :3]
     found = (pos != 0).any(axis=-1)
     score = np.where(found, values[..., 3].clip(GUESSED_SCORE, 1.0), 0.0)

@@ -54,13 +54,16 @@ def number_table(value: Any, name: str, place: str) -> NDArray[np.float64]:
     return table.astype(np.float64)
 
 
-def finite(table: NDArray[Any], name: str, what: str = "frame") -> NDArray[np.float32]:
+def finite(
+    table: NDArray[Any], name: str, what: str = "frame", first: int = 0
+) -> NDArray[np.float32]:
     """The table as float32, once every entry of it is known to be a finite number.
 
     Args:
         table: Array whose first axis is time.
         name: File, for the message.
         what: What the first axis counts, for the message.
+        first: Number of its first entry, for the message.
 
     Raises:
         RecordingError: with the first place that holds NaN, infinity or more than float32 can.
@@ -74,7 +77,7 @@ def finite(table: NDArray[Any], name: str, what: str = "frame") -> NDArray[np.fl
         raise RecordingError(
             name,
             f"expected finite numbers (got {table[tuple(place)]!r})",
-            place=f"{what} {place[0]}{rest}",
+            place=f"{what} {place[0] + first}{rest}",
         )
     return out
 

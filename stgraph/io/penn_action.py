@@ -25,7 +25,7 @@ def read_penn_action(
     ``GUESSED_SCORE``, and fillers, invisible at (1, 1) or (0, 0), score 0. The columns that the
     data set calls left hold the person's right side; columns stay as they are, and the layout's
     canonical names say which side they truly show. The graph carries `name`, `action` (str),
-    `view` (str: front, back, left or right) and `official_train` (bool), and no `y`.
+    `facing` (str: front, back, left or right) and `official_train` (bool), and no `y`.
 
     Units: pixels, x right, y down; the frame rate is not in the files.
 
@@ -71,6 +71,6 @@ def read_penn_action(
         score=score[None],
         name=Path(file).stem,
         action=words["action"],
-        view=words["pose"],
+        facing=words["pose"],
         official_train=bool(train.item() > 0),
     )

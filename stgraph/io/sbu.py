@@ -45,7 +45,7 @@ def read_sbu(
             file, "expected a path sAAsBB/CC/NNN/skeleton_pos.txt", remedy="keep the folders"
         )
     table = text_table(content, file, columns=91, delimiter=",")
-    finite(table, file, "line")
+    finite(table, file, "line", first=1)
     frame = table[:, 0].astype(np.int64)
     if (np.diff(frame) <= 0).any():
         line = int(np.flatnonzero(np.diff(frame) <= 0)[0]) + 2

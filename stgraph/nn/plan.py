@@ -130,7 +130,8 @@ def _unrolled_edges(
     joints: Tensor | None,
 ) -> Edges:
     """Edges of every pose among nodes in the order (track, joint, time)."""
-    assert joints is not None and isinstance(partition, dict)
+    assert joints is not None
+    assert isinstance(partition, dict)
     device = length.device
     size = length * joints
     base = size.cumsum(0) - size

@@ -12,6 +12,9 @@ from torch_geometric.nn import conv as pyg_conv
 
 from stgraph.nn.conv import STGraphConv
 from stgraph.ops import TemporalPlan
+from stgraph.skeleton import Partition
+
+ADAPTIVE = (None, "importance", "init", "offset")
 
 
 class Edges(NamedTuple):
@@ -39,37 +42,104 @@ class SpatialOperator(nn.Module):
     ``forward`` takes a parameter of the name ``edge_type``. Layers that know nothing of edge types
     get each pair of neighbours once and no self-loops, as PyG's layers expect.
 
+    A subclass of a folding layer that overrides ``message`` (or another step of message passing)
+    is unrolled too, unless it brings its own ``folded``. A layer that looks at whole tracks
+    (``per_track``) gets the temporal plan in ``folded`` and, in ``forward``, a number ``lane`` [N]
+    that is the same for all poses of a joint of a track.
+
     Args:
         conv: The layer.
-        num_edges: Number of edges of a pose, to learn an importance of each; None for none.
+        partition: The edges of a pose; None if they differ (no layout), then ``adaptive`` is None.
+        adaptive: What is learned of the adjacency: None: nothing; ``"importance"``: a factor for
+            each edge, from 1; ``"init"``: all of it, from the partition's weights, between any
+            two joints; ``"offset"``: the same, added to the partition's weights.
         fold: Use the folded path if there is one.
+
+    Raises:
+        ValueError: if the layer takes no edge weights and ``adaptive`` is given.
     """
 
-    def __init__(self, conv: nn.Module, num_edges: int | None = None, fold: bool = True) -> None:
+    pairs: Tensor
+    kinds: Tensor
+
+    def __init__(
+        self,
+        conv: nn.Module,
+        partition: Partition | None = None,
+        adaptive: str | None = None,
+        fold: bool = True,
+    ) -> None:
         super().__init__()
         self.conv = conv
         parameters = inspect.signature(conv.forward).parameters
         self.typed = "edge_type" in parameters
         self.weighted = self.typed and "edge_weight" in parameters
-        self.fold = fold and hasattr(conv, "folded")
+        self.laned = "lane" in parameters
+        self.fold = fold and _folds(conv)
         self.per_track = getattr(conv, "per_track", False)
-        self.importance = nn.Parameter(torch.ones(num_edges)) if num_edges else None
-        if self.importance is not None and not self.weighted:
+        self.adaptive = adaptive
+        self.importance: nn.Parameter | None = None
+        self.adjacency: nn.Parameter | None = None
+        if adaptive not in ADAPTIVE:
+            raise ValueError(f"unknown adaptive {adaptive!r}; known are {ADAPTIVE}")
+        if adaptive is not None and not self.weighted:
             raise ValueError(
-                f"edge_importance scales edge weights, which {type(conv).__name__} does not take; "
-                "set edge_importance=False"
+                f"learned edge weights need a layer that takes 'edge_type' and 'edge_weight', "
+                f"which {type(conv).__name__} does not; set edge_importance=False and "
+                "adaptive=None"
             )
+        if adaptive is not None:
+            if partition is None:
+                raise ValueError(f"adaptive={adaptive!r} needs a layout to bind parameters to")
+            if adaptive == "importance":
+                self.importance = nn.Parameter(torch.ones(partition.num_edges))
+            else:
+                start = partition.dense() if adaptive == "init" else None
+                self._learn_adjacency(partition.num_types, partition.num_joints, start)
 
-    def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
-        """x [V, P, C_in] (or [1, N, C_in] with unrolled edges) to the same with C_out."""
+    def _learn_adjacency(self, num_types: int, num_joints: int, start: Tensor | None) -> None:
+        shape = (num_types, num_joints, num_joints)
+        # PYSKL's offsets start within 1e-6 of zero
+        value = torch.empty(shape).uniform_(-1e-6, 1e-6) if start is None else start.clone()
+        self.adjacency = nn.Parameter(value)  # [K, target, source]
+        kind, target, source = torch.ones(shape).nonzero(as_tuple=True)
+        self.register_buffer("pairs", torch.stack([source, target]), persistent=False)
+        self.register_buffer("kinds", kind, persistent=False)
+
+    def weighted_edges(self, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
+        """Index, type and weight of the edges of a pose as this operator has learned them."""
         index, kind, weight = edges.index, edges.type, edges.weight
         if self.importance is not None:
             weight = weight * self.importance
+        if self.adjacency is not None:
+            learned = self.adjacency
+            if self.adaptive == "offset":
+                place = (kind, index[1], index[0])
+                learned = learned.index_put(place, weight.to(learned.dtype), accumulate=True)
+            index, kind, weight = self.pairs, self.kinds, learned.flatten()
+        return index, kind, weight
+
+    @torch.no_grad()
+    def permute_joints(self, order: Tensor) -> None:
+        """Parameters for joints in another order: new joint i is the old ``order[i]``."""
+        if self.adjacency is not None:
+            order = order.to(self.adjacency.device)
+            self.adjacency.copy_(self.adjacency[:, order][:, :, order])
+        if hasattr(self.conv, "permute_joints"):
+            self.conv.permute_joints(order)
+
+    def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
+        """x [V, P, C_in] (or [1, N, C_in] with unrolled edges) to the same with C_out."""
+        index, kind, weight = self.weighted_edges(edges)
         if self.fold and not edges.unrolled:
             if self.per_track:
                 return self.conv.folded(x, index, kind, weight, plan)
             return self.conv.folded(x, index, kind, weight)
         v, p, _ = x.shape
+        lane = plan.track  # of an unrolled batch, whose lanes are its tracks
+        if self.laned and not edges.unrolled:
+            joint = torch.arange(v, device=x.device)[:, None]
+            lane = (joint * plan.count.size(0) + plan.track).flatten()
         if not self.typed and not edges.unrolled:
             index = _simple_edges(index, v)
         if not edges.unrolled:
@@ -80,13 +150,25 @@ class SpatialOperator(nn.Module):
         elif not self.typed:
             index = index[:, index[0] != index[1]]
         nodes = x.flatten(0, 1)
-        if self.weighted:
+        if self.laned:
+            out = self.conv(nodes, index, edge_type=kind, edge_weight=weight, lane=lane)
+        elif self.weighted:
             out = self.conv(nodes, index, edge_type=kind, edge_weight=weight)
         elif self.typed:
             out = self.conv(nodes, index, edge_type=kind)
         else:
             out = self.conv(nodes, index)
         return out.view(v, p, -1)
+
+
+def _folds(conv: nn.Module) -> bool:
+    """Whether ``folded`` still says what the layer's message passing does."""
+    kinds = type(conv).__mro__
+    owner = next((kind for kind in kinds if "folded" in vars(kind)), None)
+    if owner is None:
+        return False
+    steps = {"forward", "message", "aggregate", "update", "message_and_aggregate", "propagate"}
+    return not any(steps & vars(kind).keys() for kind in kinds[: kinds.index(owner)])
 
 
 def _simple_edges(index: Tensor, num_joints: int) -> Tensor:

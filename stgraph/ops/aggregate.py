@@ -121,8 +121,6 @@ class _Edges(torch.autograd.Function):
                     if not done:
                         grad_x[s, :, e * c : (e + 1) * c].zero_()
         if ctx.needs_input_grad[3]:
-            dots = [
-                (x[s, :, e * c : (e + 1) * c] * grad[t]).sum() for s, t, e, _ in ctx.edges
-            ]
+            dots = [(x[s, :, e * c : (e + 1) * c] * grad[t]).sum() for s, t, e, _ in ctx.edges]
             grad_weight = torch.stack(dots) if dots else torch.zeros_like(weight)
         return grad_x, None, None, grad_weight, None

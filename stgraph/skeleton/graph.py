@@ -118,7 +118,7 @@ class SkeletonGraph(Data):
                 f"(got {self.track_length.tolist()[:8]})"
             )
 
-    # --- counts and memberships, of a graph and of a batch ------------------------------------------
+    # --- counts and memberships, of a graph and of a batch ---
     @property
     def layouts(self) -> list[SkeletonLayout]:
         """The layout of each recording."""
@@ -234,7 +234,7 @@ class SkeletonGraph(Data):
             return self.pos.new_ones(self.num_poses, self.num_joints)
         return score.view(self.num_poses, self.num_joints)
 
-    # --- other poses, same bookkeeping ----------------------------------------------------------------
+    # --- other poses, same bookkeeping ---
     def take_poses(
         self, index: Tensor, track_length: Tensor, track_source: Tensor
     ) -> SkeletonGraph:
@@ -300,6 +300,8 @@ class SkeletonGraph(Data):
             return "track"
         if isinstance(self, Batch):
             sizes = self._slice_dict[key].diff()
+            if bool((sizes == 1).all()):
+                return "recording"  # labels, not tracks, where every recording has one track
             for known, level in (("pos", "node"), ("frame", "pose"), ("track_length", "track")):
                 if torch.equal(sizes, self._slice_dict[known].diff()):
                     return level
@@ -311,7 +313,7 @@ class SkeletonGraph(Data):
             n, "recording"
         )
 
-    # --- dense arrays ---------------------------------------------------------------------------------
+    # --- dense arrays ---
     @classmethod
     def from_dense(
         cls,
@@ -385,7 +387,7 @@ class SkeletonGraph(Data):
         out[person[keep], frame[keep]] = self.folded("pos")[keep]
         return out
 
-    # --- plain PyG graph --------------------------------------------------------------------------------
+    # --- plain PyG graph ---
     def unroll(
         self,
         partition: str | PartitionStrategy = "uniform",

@@ -129,7 +129,7 @@ class SkeletonLayout:
                         queue.append(other)
         return tuple(parents)
 
-    # --- immutable value ------------------------------------------------------------------------
+    # --- immutable value ---
     name: str
     joints: tuple[str, ...]
     bones: tuple[Pair, ...]
@@ -189,7 +189,7 @@ class SkeletonLayout:
             f"centre={centre})"
         )
 
-    # --- what follows from the bones --------------------------------------------------------------
+    # --- what follows from the bones ---
     @property
     def num_joints(self) -> int:
         """Number of joints V."""
@@ -284,7 +284,7 @@ class SkeletonLayout:
             parents=[new[self.parents[old]] for old in perm],
         )
 
-    # --- in and out -------------------------------------------------------------------------------
+    # --- in and out ---
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and strings, ready for JSON."""
         return {

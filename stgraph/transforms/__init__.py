@@ -6,7 +6,10 @@ missing. Chain them with :class:`torch_geometric.transforms.Compose`, in this or
 gaps, sampling in time, normalisation, augmentation, and :class:`Stream` last.
 
 Random transforms draw for each recording by itself from the ``generator`` they were given, or from
-torch's own. :mod:`stgraph.transforms.published` has the dense originals.
+torch's own. Give none to a transform that runs in the workers of a loader: torch seeds each worker,
+but every worker would have the same copy of a generator.
+
+:mod:`stgraph.transforms.published` has the dense originals.
 """
 
 from stgraph.transforms.base import SkeletonTransform

@@ -107,12 +107,15 @@ def _draw_all(
 
     bones = {frozenset(bone) for bone in layout.bones}
     own = dict.fromkeys(range(layout.num_joints), FAINT)
+    halves = {(source, target): kind for source, target, kind in _triples(edges)}
     for source, target, kind in _triples(edges):
         colour = CYCLE[kind % len(CYCLE)]
         if source == target:
             own[target] = colour
         elif frozenset((source, target)) in bones:
-            middle = (plane[source] + plane[target]) / 2
+            # both halves of one colour are one line, or a seam would show
+            whole = halves.get((target, source)) == kind
+            middle = plane[source] if whole else (plane[source] + plane[target]) / 2
             ax.plot(
                 [float(middle[0]), float(plane[target, 0])],
                 [float(middle[1]), float(plane[target, 1])],
@@ -237,10 +240,13 @@ def draw_partitions(
     layout = resolve_layout(layout)
     chosen = partitions if isinstance(partitions, Mapping) else {p: p for p in partitions}
     rows = 1 if root is None else 2
+    plane = to_plane(rest_pose(layout) if pose is None else torch.as_tensor(pose), 0.0, y_down)
+    width, height = (plane.amax(0) - plane.amin(0)).tolist()
+    tall = min(max(1.9 * height / max(width, 1e-6), 1.8), 3.3)
     with house_style():
         figure, axes = new_figure(
             2.15 * len(chosen),
-            (3.75 if root is None else 6.6) + 0.3 * bool(title),
+            tall * rows + 0.95 + 0.3 * bool(title or synthetic),
             rows,
             len(chosen),
             title,
@@ -268,7 +274,7 @@ def draw_partitions(
                 )
         if root is not None:
             number = layout.index(root) if isinstance(root, str) else root
-            name = layout.joints[number].replace("_", " ")
+            name = (layout.canonical[number] or layout.joints[number]).replace("_", " ")
             for row, text in enumerate(("all messages", f"what the {name} receives")):
                 axes[row * len(chosen)].text(
                     -0.02,

@@ -56,6 +56,7 @@ def draw_recording(
     recording: SkeletonGraph,
     num_frames: int = 8,
     *,
+    follow: bool | None = None,
     turn: float = 0.0,
     y_down: bool | None = None,
     title: str | None = None,
@@ -66,6 +67,8 @@ def draw_recording(
     Args:
         recording: One recording.
         num_frames: Number of pictures.
+        follow: Whether each picture moves with its people instead of standing still; by default
+            where they walk more than their own height.
         turn: See :func:`~stgraph.viz.to_plane`.
         y_down: See :func:`~stgraph.viz.to_plane`.
         title: Heading.
@@ -78,24 +81,31 @@ def draw_recording(
         ValueError: if it is a batch, or holds no pose.
     """
     plane, score = _planes(recording, turn, y_down)
-    limits = frame_limits(plane[score > 0])
+    whole = frame_limits(plane[score > 0])
+    width, height = _extent(whole)
+    if follow is None:
+        follow = width > 1.2 * height
     frames = recording.frame.unique()
     chosen = frames[torch.linspace(0, len(frames) - 1, min(num_frames, len(frames))).long()]
-    aspect = (limits["xlim"][1] - limits["xlim"][0]) / (limits["ylim"][0] - limits["ylim"][1])
-    height = 1.9
+    views = [frame_limits(_people(recording, plane, score, f)) for f in chosen.tolist()]
+    if follow:
+        width = max(0.5 * height, *(_extent(view)[0] for view in views))
+    tall = 1.9
     with house_style():
         figure, axes = new_figure(
-            max(height * min(max(aspect, 0.35), 1.6) * len(chosen), 4.0),
-            height + 0.4 + 0.35 * bool(title or synthetic),
+            max(tall * min(max(width / height, 0.35), 1.6) * len(chosen), 4.0),
+            tall + 0.4 + 0.35 * bool(title or synthetic),
             1,
             len(chosen),
             title,
             synthetic,
         )
-        for ax, frame in zip(axes, chosen.tolist(), strict=True):
+        for ax, frame, view in zip(axes, chosen.tolist(), views, strict=True):
             _clean_axes(ax, 1, 1)
             _draw_frame(ax, recording, plane, score, frame, size=0.6)
-            ax.set(**limits)
+            middle = sum(view["xlim"]) / 2
+            across = (middle - width / 2, middle + width / 2) if follow else whole["xlim"]
+            ax.set(xlim=across, ylim=whole["ylim"])
             ax.set_aspect("equal", adjustable="box")
             ax.set_title(
                 _caption(recording, frame),
@@ -105,6 +115,17 @@ def draw_recording(
                 color=QUIET,
             )
     return figure
+
+
+def _people(recording: SkeletonGraph, plane: Tensor, score: Tensor, frame: int) -> Tensor:
+    """Points that are seen in a frame, [n, 2]; those of the whole recording if there are none."""
+    here = (recording.frame == frame)[:, None] & (score > 0)
+    return plane[here] if here.any() else plane[score > 0]
+
+
+def _extent(limits: dict[str, tuple[float, float]]) -> tuple[float, float]:
+    """Width and height of limits with y down."""
+    return limits["xlim"][1] - limits["xlim"][0], limits["ylim"][0] - limits["ylim"][1]
 
 
 def animate(
@@ -142,8 +163,7 @@ def animate(
     limits = frame_limits(plane[score > 0])
     own = getattr(recording, "fps", None)
     speed = float(fps if fps is not None else own if own is not None else 15.0)
-    width = limits["xlim"][1] - limits["xlim"][0]
-    height = limits["ylim"][0] - limits["ylim"][1]
+    width, height = _extent(limits)
     wide = 4.2 * min(max(width / height, 0.6), 1.6)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

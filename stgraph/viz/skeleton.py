@@ -47,11 +47,18 @@ def to_plane(pos: Tensor, turn: float = 0.0, y_down: bool | None = None) -> Tens
     return torch.stack([x, y if y_down else -y], dim=-1)
 
 
-def typical_pose(recordings: SkeletonGraph) -> Tensor:
+def typical_pose(recordings: SkeletonGraph, average: int = 1) -> Tensor:
     """The complete pose that is nearest to the mean of all complete poses, [V, D].
 
-    Poses are compared centred and at equal size; the result is a real pose in the units of the
-    recordings.
+    Poses are compared centred and at equal size.
+
+    Args:
+        recordings: One recording or a batch, of one layout.
+        average: Mean of so many nearest poses instead of the very nearest, at its place and size:
+            it smooths positions that were read off a coarse grid.
+
+    Returns:
+        A pose in the units of the recordings.
 
     Raises:
         ValueError: if no pose shows all joints.
@@ -61,9 +68,11 @@ def typical_pose(recordings: SkeletonGraph) -> Tensor:
     if not complete.any():
         raise ValueError("'typical_pose' expected a pose in which every joint is seen (got none)")
     pos = pos[complete]
-    shape = pos - pos.mean(dim=1, keepdim=True)
-    shape = shape / shape.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp(min=1e-6)
-    return pos[(shape - shape.mean(dim=0)).square().sum(dim=(1, 2)).argmin()]
+    centre = pos.mean(dim=1, keepdim=True)
+    size = (pos - centre).square().mean(dim=(1, 2), keepdim=True).sqrt().clamp(min=1e-6)
+    shape = (pos - centre) / size
+    order = (shape - shape.mean(dim=0)).square().sum(dim=(1, 2)).argsort(stable=True)
+    return shape[order[:average]].mean(dim=0) * size[order[0]] + centre[order[0]]
 
 
 def draw_skeleton(

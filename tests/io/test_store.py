@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -179,7 +180,7 @@ def test_a_truncated_file_is_refused(
     path = tmp_path / "set.safetensors"
     Store.write(path, graphs)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(RecordingError, match="corrupt or truncated.*write the store again"):
+    with pytest.raises(RecordingError, match=r"corrupt or truncated.*write the store again"):
         Store.open(path)
 
 
@@ -298,7 +299,7 @@ def test_the_order_follows_from_seed_and_epoch(graphs: list[SkeletonGraph]) -> N
     loader = StoreLoader(store, 3, shuffle=True, seed=5)
     first, second = names(loader), names(loader)
     assert first != second
-    assert sorted(sum(first, [])) == sorted(graph.name for graph in graphs)
+    assert sorted(chain.from_iterable(first)) == sorted(graph.name for graph in graphs)
     loader.set_epoch(0)
     assert names(loader) == first
     again = StoreLoader(store, 3, shuffle=True, seed=5)
@@ -337,8 +338,13 @@ def test_processes_share_an_epoch(graphs: list[SkeletonGraph]) -> None:
     ]
     assert [len(part) for part in two] == [2, 2]
     assert sorted(two[0][0] + two[1][0]) == sorted(one[0])
-    ordered = [sum(names(StoreLoader(store, 2, num_replicas=2, rank=rank)), []) for rank in (0, 1)]
-    assert sorted(ordered[0] + ordered[1]) == [f"r{i}" for i in range(7)]
+    ordered = [
+        name
+        for rank in (0, 1)
+        for batch in names(StoreLoader(store, 2, num_replicas=2, rank=rank))
+        for name in batch
+    ]
+    assert sorted(ordered) == [f"r{i}" for i in range(7)]
 
 
 def test_a_loader_can_drop_recordings_without_a_pose_and_short_batches(

@@ -12,6 +12,7 @@ from _oracles import preprocessing
 
 from stgraph import transforms as T
 from stgraph.skeleton import SkeletonGraph
+from stgraph.transforms import published
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict]:
@@ -32,8 +33,44 @@ def test_an_operation_that_nobody_knows_fails() -> None:
     assert (name, error) == ("wavelet/a", float("inf"))
 
 
-def dense(data: SkeletonGraph, **size: int) -> torch.Tensor:
-    return data.to_dense(**size)
+def test_variants_that_this_file_does_not_have_are_understood() -> None:
+    rng = np.random.default_rng(0)
+    clip = rng.normal(size=(3, 40, 5, 1)).astype(np.float32)
+    short = clip[:, :12]
+    length = published.random_crop_resize(torch.from_numpy(clip), 30, (0.2, 0.9), 16, 5)
+    arrays = {
+        "crop_resize/input_CTVM": clip,
+        "crop_resize/random_npseed5_p0.2_0.9_window16/expected": length[0].numpy(),
+        "crop_resize/random_npseed5_p0.2_0.9_window16/crop_start_length": np.array(length[1]),
+        "crop_resize/short_input_CTVM": short,
+        "crop_resize/short9_center0.8_window7/expected": published.crop_resize(
+            torch.from_numpy(short), 9, 0.8, 7
+        ).numpy(),
+        "uniform_sample/test/clip4_n2_len30_seed9": published.uniform_test_frames(
+            30, 4, 2, seed=9
+        ).numpy(),
+        "uniform_sample/train_npseed7_p0.3_0.6/clip16_n10_len41": published.uniform_train_frames(
+            41, 16, 10, (0.3, 0.6), 7
+        ).numpy(),
+        "pad_to/zero50/input": clip.transpose(3, 1, 2, 0),
+        "pad_to/zero50/expected": published.pad_to(
+            torch.from_numpy(clip.transpose(3, 1, 2, 0)), 50, "zero"
+        ).numpy(),
+        "ucla/c/input_TVC": clip[..., 0].transpose(1, 2, 0),
+        "ucla/c/expected_view": published.view_transform(
+            published.ucla_centre(torch.from_numpy(clip[..., 0].transpose(1, 2, 0))), 10, -20, 1.1
+        ).numpy(),
+    }
+    config = {"crop_resize_valid_frames": 30, "ucla_c": {"agx": 10, "agy": -20, "scale": 1.1}}
+    results = list(preprocessing.check(arrays, config))
+    assert len(results) == 6
+    assert [result for result in results if result[1] > result[2]] == []
+
+
+def test_a_case_that_cannot_be_run_fails_and_says_why() -> None:
+    ((name, error, _),) = preprocessing.check({"kth_loop_pad/to9/expected": np.zeros(3)}, {})
+    assert error == float("inf")
+    assert "kth_loop_pad/to9" in name
 
 
 def test_ragged_crop_resize_gives_the_published_numbers(shared_path: Callable[..., Path]) -> None:
@@ -42,8 +79,8 @@ def test_ragged_crop_resize_gives_the_published_numbers(shared_path: Callable[..
     valid = config["crop_resize_valid_frames"]
     for part in (0.95, 1.0, 0.5):
         for window in (64, 120):
-            expected = arrays[f"crop_resize/center_p{part}_window{window}/expected"]
-            expected = torch.from_numpy(expected).permute(3, 1, 2, 0)
+            key = f"crop_resize/center_p{part}_window{window}/expected"
+            expected = torch.from_numpy(arrays[key]).permute(3, 1, 2, 0)
             for person in range(len(clip)):
                 own = clip[person : person + 1, :valid]
                 if not own.ne(0).flatten(2).any(dim=-1).all():
@@ -51,7 +88,7 @@ def test_ragged_crop_resize_gives_the_published_numbers(shared_path: Callable[..
                 data = SkeletonGraph.from_dense(own, "kinect_v2_25")
                 found = T.CropResize(window, part=part)(data)
                 torch.testing.assert_close(
-                    dense(found), expected[person : person + 1], rtol=0, atol=1e-5
+                    found.to_dense(), expected[person : person + 1], rtol=0, atol=1e-5
                 )
 
 
@@ -65,13 +102,13 @@ def test_ragged_pre_normalise_3d_gives_the_published_numbers(
         for variant, spine in (("default", ("pelvis", "spine")), ("center_only", None)):
             found = T.PreNormalise3D(spine=spine)(data)
             expected = torch.from_numpy(arrays[f"prenormalize3d/{name}/{variant}/expected"])
-            people = range(len(expected))
+            people = list(range(len(expected)))
             if name == "second_person_longer":
-                people = reversed(people)
+                people = people[::-1]
             # frames that were dropped leave no trace in the published array
             place = found.frame.unique(return_inverse=True)[1]
             rebuilt = torch.zeros_like(expected)
-            slot = torch.tensor(list(people))[found.person[found.track]]
+            slot = torch.tensor(people)[found.person[found.track]]
             rebuilt[slot, place] = found.folded("pos")
             torch.testing.assert_close(rebuilt, expected, rtol=0, atol=1e-4)
 

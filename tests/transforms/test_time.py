@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -27,9 +29,9 @@ from stgraph.transforms.uniform_sample import (
 from tests.transforms.samples import chain, recording
 
 
-def line(times: list[float], score: list[list[float]] | None = None, **kw) -> SkeletonGraph:
+def line(times: list, score: list | None = None, **kwargs: Any) -> SkeletonGraph:
     """All joints at x = the given numbers."""
-    return chain([[[float(t)]] * 3 for t in times], score, **kw)
+    return chain([[[float(t)]] * 3 for t in times], score, **kwargs)
 
 
 def along(data: SkeletonGraph, joint: int = 0) -> list[float]:

@@ -27,6 +27,8 @@ class STGraphConv(MessagePassing):
         out_channels: Size of each output node's features.
         num_types: Number K of edge types, each with its own weight matrix.
         bias: Learn :math:`\mathbf{b}_k`.
+        aggregate_first: Sum up the neighbours first and transform the sums, so that a node has one
+            bias :math:`\mathbf{b}` that no edge weighs (PYSKL's ``conv_pos="post"``).
 
     Shapes:
         - **input:** `x` (N, F_in), `edge_index` (2, E), `edge_type` (E) in 0...K-1,
@@ -38,21 +40,29 @@ class STGraphConv(MessagePassing):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, num_types: int = 1, bias: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        num_types: int = 1,
+        bias: bool = True,
+        aggregate_first: bool = False,
     ) -> None:
         super().__init__(aggr="add", node_dim=0)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.num_types = num_types
         self.weight = Parameter(torch.empty(num_types * out_channels, in_channels))
-        self.bias = Parameter(torch.empty(num_types * out_channels)) if bias else None
+        self.aggregate_first = aggregate_first
+        biases = out_channels if aggregate_first else num_types * out_channels
+        self.bias = Parameter(torch.empty(biases)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew, as a 1x1 convolution does."""
         torch.nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_channels)
+            fan_in = self.in_channels * (self.num_types if self.aggregate_first else 1)
+            bound = 1 / math.sqrt(fan_in)
             torch.nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(
@@ -71,13 +81,14 @@ class STGraphConv(MessagePassing):
                 f"(got {edge_type.numel()})"
             )
         # all K projections once, then one row for each edge: fixed shapes, so this compiles
-        sent = torch.nn.functional.linear(x, self.weight, self.bias)
+        sent = torch.nn.functional.linear(x, self.weight, self._sent_bias)
         sent = sent.view(-1, self.out_channels)
         row = edge_index[0] * self.num_types + edge_type
         size = (sent.size(0), x.size(0))
-        return self.propagate(
+        out = self.propagate(
             torch.stack([row, edge_index[1]]), x=(sent, None), edge_weight=edge_weight, size=size
         )
+        return out if self._node_bias is None else out + self._node_bias
 
     def message(self, x_j: Tensor, edge_weight: Tensor | None) -> Tensor:
         """What a source sends along an edge."""
@@ -97,8 +108,18 @@ class STGraphConv(MessagePassing):
         Returns:
             [V, P, F_out].
         """
-        sent = pointwise(x, self.weight, self.bias)
-        return partitioned_aggregate(sent, edge_index, edge_type, edge_weight, self.num_types)
+        # one product with all K matrices, whatever comes first: sums and maps are both linear
+        sent = pointwise(x, self.weight, self._sent_bias)
+        out = partitioned_aggregate(sent, edge_index, edge_type, edge_weight, self.num_types)
+        return out if self._node_bias is None else out + self._node_bias
+
+    @property
+    def _sent_bias(self) -> Parameter | None:
+        return None if self.aggregate_first else self.bias
+
+    @property
+    def _node_bias(self) -> Parameter | None:
+        return self.bias if self.aggregate_first else None
 
     def __repr__(self) -> str:
         return (

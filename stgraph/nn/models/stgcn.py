@@ -191,7 +191,7 @@ class STGCN(PretrainedMixin, nn.Module):
                 nn.Dropout(head_dropout), nn.Linear(self.out_channels, num_classes)
             )
 
-    # --- a batch --------------------------------------------------------------------------------
+    # --- a batch ---
     def partition_of(self, layout: SkeletonLayout) -> Partition:
         """The labelled edges that the network uses on a layout."""
         if layout not in self._partitions:
@@ -271,7 +271,7 @@ class STGCN(PretrainedMixin, nn.Module):
         zeros = next(self.parameters()).new_zeros(num_recordings, self.out_channels)
         return zeros + anchor
 
-    # --- joints are only names ------------------------------------------------------------------------
+    # --- joints are only names ---
     @torch.no_grad()
     def permute_joints(self, perm: Sequence[int]) -> STGCN:
         """The same network for a layout whose new joint i is the old ``perm[i]``, in place.

@@ -1,0 +1,19 @@
+"""Figures of merit, each a pure function and, as torchmetrics has them, an accumulating class.
+
+The classes add up counts, so that batches and processes of any size weigh by their recordings. A
+recording without a pose counts as wrong: the number of recordings stays the official one.
+"""
+
+from stgraph.metrics.accuracy import (
+    MeanClassAccuracy,
+    TopKAccuracy,
+    mean_class_accuracy,
+    top_k_accuracy,
+)
+from stgraph.metrics.confusion import ConfusionMatrix, confusion_matrix
+from stgraph.metrics.votes import VideoVotes, video_votes
+
+functions = ["top_k_accuracy", "mean_class_accuracy", "confusion_matrix", "video_votes"]
+classes = ["TopKAccuracy", "MeanClassAccuracy", "ConfusionMatrix", "VideoVotes"]
+
+__all__ = [*functions, *classes]

@@ -1,0 +1,32 @@
+"""What every metric of recognition asks of its arguments."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def check_predictions(
+    logits: Tensor, y: Tensor, has_pose: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The arguments, with ``has_pose`` filled in.
+
+    Raises:
+        ValueError: if the shapes contradict each other or a class is out of range.
+    """
+    if logits.dim() != 2:
+        raise ValueError(f"expected logits as [recordings, classes] (got {list(logits.shape)})")
+    if has_pose is None:
+        has_pose = torch.ones(logits.size(0), dtype=torch.bool, device=logits.device)
+    for name, value in (("y", y), ("has_pose", has_pose)):
+        if value.shape != (logits.size(0),):
+            raise ValueError(
+                f"expected {name!r} with one entry for each of the {logits.size(0)} recordings "
+                f"(got {list(value.shape)})"
+            )
+    if y.numel() and not (0 <= int(y.min()) and int(y.max()) < logits.size(1)):
+        raise ValueError(
+            f"expected class numbers in 0...{logits.size(1) - 1} (got {int(y.min())}..."
+            f"{int(y.max())}); is the network for other classes, or are there no labels?"
+        )
+    return logits, y, has_pose.bool()
