@@ -21,6 +21,7 @@ release = version = _project["version"]
 
 extensions = [
     "myst_parser",
+    "result_pages",
     "room_pages",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -39,6 +40,7 @@ myst_heading_anchors = 3
 
 autosummary_generate = False  # one page a room, made by room_pages
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # those of other libraries need their pages
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True

@@ -19,11 +19,13 @@ import ast
 import importlib
 import inspect
 import io
+import pkgutil
 import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -113,7 +115,26 @@ def directive_of(thing: object) -> list[str]:
         return ["autoclass", "   :members:", "   :show-inheritance:"]
     if inspect.ismodule(thing):
         return ["automodule", "   :members:"]
-    return ["autofunction" if callable(thing) else "autodata"]
+    return ["autofunction"]
+
+
+def is_constant(thing: object) -> bool:
+    """Whether autodoc would show the docstring of its type, such as that of `dict`."""
+    return not (inspect.isclass(thing) or inspect.ismodule(thing) or callable(thing))
+
+
+def constant(room: str, name: str, thing: object) -> list[str]:
+    """A constant with its value, if short, and the ``#:`` comment above it."""
+    value = repr(thing)
+    lines = [f".. py:data:: {room}.{name}"]
+    lines += [f"   :value: {value}"] if len(value) <= 80 else []
+    package = importlib.import_module(room)
+    modules = [room, *(f"{room}.{m.name}" for m in pkgutil.iter_modules(package.__path__))]
+    for module in modules:
+        said = ModuleAnalyzer.for_module(module).find_attr_docs().get(("", name))
+        if said:
+            return [*lines, "", *(f"   {line}" for line in said)]
+    return [*lines, ""]
 
 
 def page_of(module_name: str, source: str) -> str:
@@ -124,8 +145,14 @@ def page_of(module_name: str, source: str) -> str:
     for title, names in sections_of(source):
         if title:
             lines += heading(title, "-")
-        lines += [f".. currentmodule:: {module_name}", "", ".. autosummary::", "   :nosignatures:"]
-        lines += ["", *(f"   {name}" for name in names), ""]
+        constants = [name for name in names if is_constant(getattr(module, name))]
+        names = [name for name in names if name not in constants]
+        lines += [f".. currentmodule:: {module_name}", ""]
+        if names:
+            lines += [".. autosummary::", "   :nosignatures:", ""]
+            lines += [*(f"   {name}" for name in names), ""]
+        for name in constants:
+            lines += constant(module_name, name, getattr(module, name))
         for name in names:
             directive, *options = directive_of(getattr(module, name))
             lines += [f".. {directive}:: {module_name}.{name}", *options, ""]

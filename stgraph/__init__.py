@@ -5,7 +5,7 @@ PyG batch, partition strategies label its edges, and message-passing networks su
 :class:`STGCN` learn on it.
 """
 
-from stgraph.nn import STGCN, STGraphConv
+from stgraph.nn import CTRGCN, STGCN, CTRGraphConv, STGCNPlusPlus, STGraphConv, load_published
 from stgraph.skeleton import (
     Distance,
     Identity,
@@ -38,6 +38,6 @@ partitions = [
     "RandomEdges",
     "resolve_partition",
 ]
-networks = ["STGCN", "STGraphConv"]
+networks = ["STGCN", "STGCNPlusPlus", "CTRGCN", "STGraphConv", "CTRGraphConv", "load_published"]
 
 __all__ = [*skeleton, *partitions, *networks]

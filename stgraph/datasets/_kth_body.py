@@ -98,13 +98,19 @@ def body_positions(angles: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) 
 
     for index, side in enumerate((-1.0, 1.0)):
         name = ("right", "left")[index]
-        joints[_EYE[index]] = skull + _turn(_offset(0.45 * head, side * 0.17 * head, 0.65 * head), look)
+        joints[_EYE[index]] = skull + _turn(
+            _offset(0.45 * head, side * 0.17 * head, 0.65 * head), look
+        )
         joints[_EAR[index]] = skull + _turn(_offset(zero, side * 0.4 * head, 0.55 * head), look)
 
-        shoulder = neck + _turn(_offset(zero, side * lengths["half_shoulders"], -0.02 + zero), angles["twist"])
+        shoulder = neck + _turn(
+            _offset(zero, side * lengths["half_shoulders"], -0.02 + zero), angles["twist"]
+        )
         pitch = angles[f"shoulder_{name}"]
         upper = segment_direction(pitch, angles[f"shoulder_out_{name}"], side)
-        lower = segment_direction(pitch + angles[f"elbow_{name}"], angles[f"forearm_out_{name}"], side)
+        lower = segment_direction(
+            pitch + angles[f"elbow_{name}"], angles[f"forearm_out_{name}"], side
+        )
         elbow = shoulder + lengths["upper_arm"][:, None] * _turn(upper, angles["twist"])
         joints[_SHOULDER[index]], joints[_ELBOW[index]] = shoulder, elbow
         joints[_WRIST[index]] = elbow + lengths["forearm"][:, None] * _turn(lower, angles["twist"])

@@ -114,7 +114,9 @@ def detect(
     score = score - 0.2 * swapped
     score = score.clamp(0.06, 0.98)
 
-    chance = clutter.lost_joint[:, None] * (0.4 + 1.2 * hidden + 0.6 * small + 6 * (0.7 - score).clamp(min=0))
+    chance = clutter.lost_joint[:, None] * (
+        0.4 + 1.2 * hidden + 0.6 * small + 6 * (0.7 - score).clamp(min=0)
+    )
     found = uniform(num_poses, num_joints) >= chance
     length = 1 + (uniform(num_poses) * 4).long()
     gone = _bouts(uniform(num_poses) < clutter.lost_limbs, length, place)
@@ -137,6 +139,4 @@ def detect(
 
 def body_height(lengths: Mapping[str, Tensor]) -> Tensor:
     """Height of a person in metres from segment lengths, each [P]."""
-    return (
-        lengths["trunk"] + lengths["thigh"] + lengths["shank"] + 1.3 * lengths["head"] + 0.06
-    )
+    return lengths["trunk"] + lengths["thigh"] + lengths["shank"] + 1.3 * lengths["head"] + 0.06

@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["arm_action_angles", "flight_height", "gait_angles", "gait_duty"]
+__all__ = ["arm_action_angles", "bounce_height", "gait_angles", "gait_duty"]
 
 _TURN = 2 * math.pi
 _HARMONICS = 4
@@ -74,27 +74,29 @@ def _between_gaits(table: Tensor, gait: Tensor) -> Tensor:
 
 
 def gait_duty(gait: Tensor) -> Tensor:
-    """Share of the stride a foot is on the ground, for gait positions [P] (0 walk, 1 jog, 2 run)."""
+    """Share of the stride a foot is on the ground, for gaits [P] (0 walk, 1 jog, 2 run)."""
     return _between_gaits(torch.tensor(_DUTY)[:, None], gait)[:, 0].clamp(0.25, 0.7)
 
 
-def flight_height(phase: Tensor, gait: Tensor, height: Tensor) -> Tensor:
-    """Height of the lower foot above the ground: a bump while both feet are in the air.
+def bounce_height(phase: Tensor, gait: Tensor, height: Tensor) -> Tensor:
+    """Height of the body above the ground that its lower foot asks for.
+
+    Whoever flies rises while both feet are in the air, so is highest with the legs apart; whoever
+    always has a foot on the ground vaults over it, so is highest with the legs together.
 
     Args:
         phase: Phase of the left foot in turns, [P].
         gait: Gait position, [P].
-        height: Peak of the bump in metres, [P].
+        height: Peak in metres, [P].
 
     Returns:
-        Metres, [P]; 0 throughout for gaits without flight.
+        Metres, [P].
     """
-    stance = (2 * gait_duty(gait)).clamp(max=0.999)
-    step = (2 * phase) % 1.0
-    share = ((step - stance) / (1 - stance)).clamp(0, 1)
-    flies = 2 * gait_duty(gait) < 1
-    bump = torch.sin(math.pi * share)
-    return height * torch.where(flies, bump, (1 - torch.cos(_TURN * 2 * (phase - 0.05))) / 2)
+    duty = gait_duty(gait)
+    stance = (2 * duty).clamp(max=0.999)
+    share = ((2 * phase % 1.0 - stance) / (1 - stance)).clamp(0, 1)
+    vault = (1 - torch.cos(2 * _TURN * (phase - 0.05))) / 2
+    return height * torch.where(2 * duty < 1, torch.sin(math.pi * share), vault)
 
 
 def gait_angles(phase: Tensor, style: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -103,8 +105,9 @@ def gait_angles(phase: Tensor, style: Mapping[str, Tensor]) -> dict[str, Tensor]
     Args:
         phase: Phase of the left foot in turns, [P]; the right foot is half a stride later.
         style: Per pose [P]: `gait` (0 walk, 1 jog, 2 run), `hip_size`, `knee_size` (factors),
-            `lean`, `elbow`, `arm_swing`, `arm_base`, `arm_out` (radians), `arm_lag` (turns),
-            `limp` (relative difference of the legs).
+            `lean`, `elbow`, `arm_swing`, `arm_base`, `arm_out`, `pump`, `head_turn` (radians),
+            `arm_lag` (turns of the arms behind the legs), `pump_lag` (turns of the elbows behind
+            the shoulders), `limp` (relative difference of the legs).
 
     Returns:
         Angles for :func:`~stgraph.datasets._kth_body.body_positions`.
@@ -146,7 +149,8 @@ def arm_action_angles(action: str, phase: Tensor, style: Mapping[str, Tensor]) -
         style: Per pose [P]: `raise`, `raise_size`, `elbow`, `elbow_size`, `out`, `out_size`
             (radians), `sharp` (exponent of the pulse), `lag` (turns between the arms),
             `one_arm` (share of the motion that the weaker arm makes), `leader` (-1 right, 1 left),
-            `lean`, `stance`, `knee`, `legs` (radians), `leg_rate` (turns per turn), `head_turn`.
+            `lean`, `stance`, `stagger`, `knee`, `legs`, `head_turn` (radians), `leg_rate` (turns
+            of the legs per turn of the arms).
 
     Returns:
         Angles for :func:`~stgraph.datasets._kth_body.body_positions`.
@@ -165,23 +169,25 @@ def arm_action_angles(action: str, phase: Tensor, style: Mapping[str, Tensor]) -
             out = pulse * share
             angles[f"shoulder_{name}"] = style["raise"] + style["raise_size"] * out
             angles[f"elbow_{name}"] = (style["elbow"] - style["elbow_size"] * out).clamp(min=0.05)
-            angles[f"shoulder_out_{name}"] = style["out"] * (1 - 0.5 * out)
+            angles[f"shoulder_out_{name}"] = 1.3 * style["out"] * (1 - 0.3 * out)
             angles[f"forearm_out_{name}"] = -0.25 + 0.1 * out
             twist = twist - sign * 0.35 * (out - 0.5)
         elif action == "handclapping":
             apart = 1 - (1 - pulse) * share
             angles[f"shoulder_{name}"] = style["raise"] + 0.25 * style["raise_size"] * apart
-            angles[f"elbow_{name}"] = (style["elbow"] - 0.4 * style["elbow_size"] * apart).clamp(min=0.05)
+            angles[f"elbow_{name}"] = (style["elbow"] - 0.4 * style["elbow_size"] * apart).clamp(
+                min=0.05
+            )
             angles[f"shoulder_out_{name}"] = style["out"] + 0.5 * style["out_size"] * apart
             # At the clap the forearms slant inwards just enough for the hands to meet.
             meet = -torch.asin((0.68 + 1.07 * torch.sin(style["out"])).clamp(max=0.98))
-            angles[f"forearm_out_{name}"] = meet + style["out_size"] * apart
+            angles[f"forearm_out_{name}"] = meet + 1.25 * style["out_size"] * apart
         elif action == "handwaving":
             high = pulse * share
-            angles[f"shoulder_{name}"] = 0.5 * style["raise"] * (1 - 0.5 * high)
+            angles[f"shoulder_{name}"] = 0.7 * style["raise"] * (1 - 0.4 * high)
             angles[f"elbow_{name}"] = 0.6 * style["elbow"] * (1 - 0.6 * high)
-            angles[f"shoulder_out_{name}"] = style["out"] + style["out_size"] * high
-            angles[f"forearm_out_{name}"] = style["out"] + 0.3 + 1.25 * style["out_size"] * high
+            angles[f"shoulder_out_{name}"] = 1.1 * style["out"] + 0.7 * style["out_size"] * high
+            angles[f"forearm_out_{name}"] = style["out"] + 0.2 + 1.1 * style["out_size"] * high
         else:
             raise ValueError(
                 f"'arm_action_angles' expected 'boxing', 'handclapping' or 'handwaving' (got "

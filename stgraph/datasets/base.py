@@ -97,7 +97,7 @@ class SkeletonDataset(Dataset):
                 )
         self.split, self.val_fraction, self.seed = split, val_fraction, seed
         self.store = self._narrow(
-            _load(self, skip_bad=skip_bad, cache_dir=cache_dir, force_reload=force_reload)
+            self._stored(skip_bad=skip_bad, cache_dir=cache_dir, force_reload=force_reload)
         )
         if self.store.class_names is not None:
             self.class_names = self.store.class_names
@@ -118,6 +118,10 @@ class SkeletonDataset(Dataset):
     @abstractmethod
     def _val(self, trainval: Tensor) -> Tensor:
         """Mask of the validation part, given that of the official training part."""
+
+    def _stored(self, **kwargs: Any) -> Store:
+        """The parsed set; a set that is not read from files makes its own."""
+        return _load(self, **kwargs)
 
     def _narrow(self, store: Store) -> Store:
         """The part or relabelling of the parsed set that the protocol is about."""

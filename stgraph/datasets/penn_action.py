@@ -61,14 +61,9 @@ class PennAction(SkeletonDataset):
         return val
 
 
-#: The files of this action spell it otherwise than the data set's page does.
-_SPELLINGS = {"strumming_guitar": "strum_guitar", "jumping_jacks": "jumping_jacks"}
-
-
 def _read(content: bytes, name: str) -> SkeletonGraph:
     graph = read_penn_action(content, name=name)
-    action = _SPELLINGS.get(graph.action, graph.action)
-    if action not in PennAction.class_names:
-        raise RecordingError(name, f"unknown action {action!r}", place="variable 'action'")
-    graph.y = torch.tensor([PennAction.class_names.index(action)])
+    if graph.action not in PennAction.class_names:
+        raise RecordingError(name, f"unknown action {graph.action!r}", place="variable 'action'")
+    graph.y = torch.tensor([PennAction.class_names.index(graph.action)])
     return graph

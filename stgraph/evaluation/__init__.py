@@ -1,0 +1,103 @@
+"""Protocols and tables: what an encoder is worth, beside what it has to beat.
+
+A comparison trains many settings with one recipe and several seeds and keeps every run;
+:mod:`~stgraph.evaluation.controls` are the figures that need no graph learning; result files hold
+one row a measured figure. Nothing here looks at test recordings before the last epoch is chosen.
+"""
+
+from stgraph.evaluation.comparison import (
+    Run,
+    result_rows,
+    run_comparison,
+    run_setting,
+    score_predictions,
+)
+from stgraph.evaluation.comparison_sets import ComparisonSets, load_comparison_sets
+from stgraph.evaluation.control_scores import CONTROLS, control_rows, control_scores
+from stgraph.evaluation.controls import (
+    NO_POSE,
+    accuracy,
+    as_batch,
+    logistic_regression,
+    majority_class,
+    motion_statistics,
+    nearest_neighbour_pose,
+    resampled_poses,
+    rich_motion_statistics,
+    visibility_only,
+    visibility_statistics,
+)
+from stgraph.evaluation.preparation import BodyUnits, prepare_poses, prepared_store
+from stgraph.evaluation.recipes import (
+    Recipe,
+    Setting,
+    build_network,
+    count_parameters,
+    equal_width,
+    fingerprint,
+)
+from stgraph.evaluation.tables import (
+    ResultRow,
+    Summary,
+    command_line,
+    commit,
+    format_score,
+    hardware,
+    markdown_table,
+    merge_results,
+    read_results,
+    results_markdown,
+    summarise,
+)
+
+comparisons = [
+    "Recipe",
+    "Setting",
+    "Run",
+    "run_comparison",
+    "run_setting",
+    "score_predictions",
+    "build_network",
+    "count_parameters",
+    "equal_width",
+    "fingerprint",
+]
+recordings = [
+    "ComparisonSets",
+    "load_comparison_sets",
+    "prepare_poses",
+    "prepared_store",
+    "BodyUnits",
+]
+controls = [
+    "majority_class",
+    "logistic_regression",
+    "visibility_only",
+    "nearest_neighbour_pose",
+    "motion_statistics",
+    "rich_motion_statistics",
+    "visibility_statistics",
+    "resampled_poses",
+    "accuracy",
+    "as_batch",
+    "NO_POSE",
+    "control_scores",
+    "CONTROLS",
+]
+tables = [
+    "ResultRow",
+    "read_results",
+    "merge_results",
+    "result_rows",
+    "control_rows",
+    "results_markdown",
+    "markdown_table",
+    "summarise",
+    "Summary",
+    "format_score",
+    "commit",
+    "hardware",
+    "command_line",
+]
+
+__all__ = [*comparisons, *recordings, *controls, *tables]

@@ -109,7 +109,9 @@ def _body(batch: SkeletonGraph) -> tuple[Tensor, Tensor]:
     weight = found.double()[..., None]
     centre = (pos * weight).sum(1) / weight.sum(1).clamp(min=1)
     spread = ((pos - centre[:, None]).square() * weight).sum((1, 2))
-    total = _sum(torch.stack([spread, weight.sum((1, 2))], 1), batch.pose_batch, batch.num_recordings)
+    total = _sum(
+        torch.stack([spread, weight.sum((1, 2))], 1), batch.pose_batch, batch.num_recordings
+    )
     size = (total[:, 0] / total[:, 1].clamp(min=1)).sqrt()
     return centre, torch.where(size > 0, size, torch.ones_like(size))
 
@@ -135,7 +137,7 @@ def motion_statistics(batch: Any) -> Tensor:
         ValueError: if layouts are mixed.
     """
     batch = as_batch(batch)
-    b, v, d = batch.num_recordings, batch.num_joints, batch.num_dims
+    b, d = batch.num_recordings, batch.num_dims
     centre, size = _body(batch)
     cell, found, cells = _cells(batch)
     owner, poses = batch.pose_batch, batch.poses_per_recording.double()
@@ -251,7 +253,11 @@ def visibility_statistics(batch: Any) -> Tensor:
     now, before, _ = _steps(batch, 1)
     change, _ = _moments((found[now] - found[before]).abs(), owner[now], b)
     count, count_spread = _moments(found.sum(1, keepdim=True) / v, owner, b)
-    whole = [batch.poses_per_recording.double(), batch.tracks_per_recording.double(), _filled_share(batch)]
+    whole = [
+        batch.poses_per_recording.double(),
+        batch.tracks_per_recording.double(),
+        _filled_share(batch),
+    ]
     return torch.cat([share, spread, change, torch.stack(whole, 1), count, count_spread], dim=1)
 
 
@@ -351,7 +357,9 @@ def resampled_poses(
     slot = slot - (count.cumsum(0) - count)[owner]
 
     whole = pos.new_zeros(b * num_persons, num_frames, v, 2 * d + 1)
-    joints = list(range(v)) if centre is None else [centre] if isinstance(centre, int) else list(centre)
+    joints = (
+        list(range(v)) if centre is None else [centre] if isinstance(centre, int) else list(centre)
+    )
     weight = found[:, joints].to(pos.dtype)[..., None]
     middle = (pos[:, joints] * weight).sum(1) / weight.sum(1).clamp(min=1)
     shape = pos - middle[:, None]
@@ -359,11 +367,15 @@ def resampled_poses(
         spread = (shape.square() * found[..., None]).sum((1, 2)) / (d * found.sum(1).clamp(min=1))
         shape = shape / spread.sqrt().clamp(min=1e-6)[:, None, None]
     shape = shape * found[..., None]
-    value = torch.cat([shape, middle[:, None].expand(-1, v, -1), found[..., None].to(pos.dtype)], -1)
+    value = torch.cat(
+        [shape, middle[:, None].expand(-1, v, -1), found[..., None].to(pos.dtype)], -1
+    )
 
     kept = (slot < num_persons).nonzero()[:, 0]
     cell = owner[kept] * num_persons + slot[kept]
-    order = kept[torch.argsort(cell * (int(batch.frame.max()) + 1 if len(kept) else 1) + batch.frame[kept])]
+    order = kept[
+        torch.argsort(cell * (int(batch.frame.max()) + 1 if len(kept) else 1) + batch.frame[kept])
+    ]
     length = torch.bincount(cell, minlength=b * num_persons)
     there = length.nonzero()[:, 0]
     first = (length.cumsum(0) - length)[there]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from stgraph.io.store import Store, make_batch
+from stgraph.io.gather import make_batch, ranges
+from stgraph.io.store import Store
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
 
 __all__ = ["ConcatStore"]
@@ -120,7 +121,8 @@ class ConcatStore:
             sizes = torch.cat([piece[2][key].diff() for piece in pieces])
             slices[key] = torch.nn.functional.pad(sizes[place].cumsum(0), (1, 0))
             if isinstance(parts[0], Tensor):
-                rows = _reordered(sizes, place, slices[key])
+                start = (sizes.cumsum(0) - sizes)[place]
+                rows = ranges(start, sizes[place], slices[key])
                 values[key] = torch.cat(parts).index_select(0, rows)
             else:
                 joined = np.empty(index.numel(), dtype=object)
@@ -148,10 +150,3 @@ class ConcatStore:
             return y
         table = torch.tensor([self.class_names.index(name) for name in names] + [-1])
         return table[y]
-
-
-def _reordered(sizes: Tensor, place: Tensor, slices: Tensor) -> Tensor:
-    start = (sizes.cumsum(0) - sizes)[place]
-    total = int(slices[-1])
-    shift = (start - slices[:-1]).repeat_interleave(sizes[place], output_size=total)
-    return shift + torch.arange(total)

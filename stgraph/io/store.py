@@ -17,6 +17,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from stgraph.io.errors import RecordingError
+from stgraph.io.gather import make_batch, ranges
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
 
 __all__ = ["Store"]
@@ -397,7 +398,7 @@ class Store:
         for start, length in zip(self._starts, self._lengths, strict=True):
             size = length[index]
             parts.append(torch.nn.functional.pad(size.cumsum(0), (1, 0)))
-            rows.append(_ranges(start[index], size, parts[-1]))
+            rows.append(ranges(start[index], size, parts[-1]))
         each = torch.arange(index.numel() + 1)
         values: dict[str, Any] = {}
         slices: dict[str, Tensor] = {}
@@ -412,32 +413,6 @@ class Store:
                 values[key] = a.rows().index_select(0, rows[a.group]).flatten(0, 1)
                 slices[key] = parts[a.group] * a.width
         return values, slices
-
-
-def make_batch(order: Sequence[str], values: dict[str, Any], slices: dict[str, Tensor]) -> Batch:
-    """A PyG batch from joined attributes, with the bookkeeping of ``Batch.from_data_list``."""
-    batch: Any = Batch(_base_cls=SkeletonGraph)  # type: ignore[call-arg]
-    count = len(values["layout"])
-    increments: dict[str, Tensor | None] = {}
-    for key in order:
-        batch[key] = values[key]
-        increments[key] = None
-        if isinstance(values[key], Tensor):
-            increments[key] = torch.zeros(count, dtype=torch.long)
-    nodes = slices["pos"]
-    batch.batch = torch.arange(count).repeat_interleave(nodes.diff())
-    batch.ptr = nodes.clone()
-    batch._num_graphs = count
-    batch._slice_dict = dict(slices)
-    batch._inc_dict = increments
-    return batch
-
-
-def _ranges(start: Tensor, size: Tensor, ends: Tensor) -> Tensor:
-    """The numbers start[0], start[0] + 1, ... (size[0] of them), start[1], ..."""
-    total = int(ends[-1])
-    shift = (start - ends[:-1]).repeat_interleave(size, output_size=total)
-    return shift + torch.arange(total)
 
 
 def _attribute(value: Tensor, count: Tensor, lengths: list[Tensor], joints: int) -> _Attribute:

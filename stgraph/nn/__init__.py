@@ -5,19 +5,46 @@ convolution. An encoder unpacks a batch once and calls a core that takes tensors
 core compiles and exports.
 """
 
-from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock
-from stgraph.nn.conv import STGraphConv
-from stgraph.nn.models import STGCN, NodeEmbeddings, stgcn_channels
+from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock, STGCNPlusPlusBlock
+from stgraph.nn.conv import CTRGraphConv, STGraphConv
+from stgraph.nn.data_norm import JointNorm, PersonJointNorm
+from stgraph.nn.models import (
+    CTRGCN,
+    STGCN,
+    NodeEmbeddings,
+    STGCNPlusPlus,
+    stage_channels,
+    stgcn_channels,
+)
+from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
 from stgraph.nn.pretrained import PretrainedMixin, StateDictMismatch
+from stgraph.nn.published import load_published, read_state_dict, to_published
 from stgraph.nn.spatial import Edges, SpatialOperator, make_conv
 from stgraph.nn.temporal import PoseNorm, Shortcut, TemporalConv
 
-convolutions = ["STGraphConv"]
-layers = ["SpatialOperator", "TemporalConv", "PoseNorm", "Shortcut", "make_conv"]
-blocks = ["STGCNBlock", "PlainBlock", "PreActivationBlock"]
-encoders = ["STGCN", "NodeEmbeddings", "stgcn_channels"]
+convolutions = ["STGraphConv", "CTRGraphConv"]
+layers = [
+    "SpatialOperator",
+    "TemporalConv",
+    "MultiBranchTemporalConv",
+    "PoseNorm",
+    "JointNorm",
+    "PersonJointNorm",
+    "Shortcut",
+    "make_conv",
+]
+blocks = ["STGCNBlock", "PlainBlock", "PreActivationBlock", "STGCNPlusPlusBlock"]
+encoders = [
+    "STGCN",
+    "STGCNPlusPlus",
+    "CTRGCN",
+    "NodeEmbeddings",
+    "stgcn_channels",
+    "stage_channels",
+]
 plans = ["EncoderPlan", "Edges", "make_encoder_plan"]
 saving = ["PretrainedMixin", "StateDictMismatch"]
+weights = ["load_published", "to_published", "read_state_dict"]
 
-__all__ = [*convolutions, *layers, *blocks, *encoders, *plans, *saving]
+__all__ = [*convolutions, *layers, *blocks, *encoders, *plans, *saving, *weights]

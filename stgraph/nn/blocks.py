@@ -6,9 +6,14 @@ Every block is called ``block(x, edges, plan)`` with ``x`` [V, P, C_in] and retu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.spatial import Edges, SpatialOperator
 from stgraph.nn.temporal import PoseNorm, Shortcut, TemporalConv
 from stgraph.ops import TemporalPlan
@@ -132,3 +137,60 @@ class PreActivationBlock(nn.Module):
         y = self.spatial(F.relu(self.norm1(x)), edges, plan)
         y = self.temporal(F.relu(self.norm2(y)), plan)
         return self.dropout(F.relu(y + self.shortcut(x, plan)))
+
+
+class STGCNPlusPlusBlock(nn.Module):
+    r"""The block of PYSKL: (graph, BN; plus inner shortcut; ReLU), (temporal, BN, dropout); plus
+    shortcut; ReLU.
+
+    With the defaults the block of ST-GCN++ (`PYSKL <https://arxiv.org/abs/2205.09443>`_), with
+    ``branches={"kernel": 5, "dilations": (1, 2), "mix": False}`` CTR-GCN's, with
+    ``spatial_residual=False, branches=None`` PYSKL's own ST-GCN.
+
+    Args:
+        spatial: The spatial operator, in_channels to out_channels.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        stride: Stride along time.
+        temporal_kernel: Taps of the temporal convolution, where there are no branches.
+        dropout: Probability of dropout.
+        residual: Add a shortcut.
+        spatial_residual: Add a shortcut around the graph convolution.
+        branches: Arguments of :class:`MultiBranchTemporalConv`; None for one temporal convolution.
+    """
+
+    def __init__(
+        self,
+        spatial: SpatialOperator,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        temporal_kernel: int = 9,
+        dropout: float = 0.0,
+        residual: bool = True,
+        spatial_residual: bool = True,
+        branches: Mapping[str, Any] | None = MappingProxyType({}),
+    ) -> None:
+        super().__init__()
+        self.spatial = spatial
+        self.norm1 = PoseNorm(out_channels)
+        self.inner = Shortcut(in_channels, out_channels) if spatial_residual else None
+        self.temporal: nn.Module
+        if branches is None:
+            self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
+        else:
+            self.temporal = MultiBranchTemporalConv(
+                out_channels, out_channels, stride=stride, **branches
+            )
+        self.norm2 = PoseNorm(out_channels)
+        self.dropout = nn.Dropout(dropout)
+        self.shortcut = Shortcut(in_channels, out_channels, stride) if residual else None
+
+    def unit(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
+        """The graph unit: (V, P, C_in) to (V, P, C_out)."""
+        y = self.norm1(self.spatial(x, edges, plan))
+        return F.relu(y if self.inner is None else y + self.inner(x, plan))
+
+    def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
+        y = self.dropout(self.norm2(self.temporal(self.unit(x, edges, plan), plan)))
+        return F.relu(y if self.shortcut is None else y + self.shortcut(x, plan))

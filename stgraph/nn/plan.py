@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from stgraph.nn.spatial import Edges
-from stgraph.ops import TemporalPlan, make_temporal_plan, person_weights
+from stgraph.ops import (
+    TemporalPlan,
+    make_temporal_plan,
+    make_track_chunks,
+    person_slots,
+    person_weights,
+)
 from stgraph.skeleton import Partition, SkeletonGraph, SkeletonLayout
 
 
@@ -24,6 +30,8 @@ class EncoderPlan(NamedTuple):
         pool_weight: Share of each remaining pose in its recording's mean, [P'].
         pool_batch: Recording of each remaining pose, int64 [P'].
         recordings: 0...B-1.
+        slot: Rank of each input pose's person in its recording, int64 [P]; None unless a norm of
+            its own for each person asks for it.
     """
 
     temporal: tuple[TemporalPlan, ...]
@@ -32,6 +40,7 @@ class EncoderPlan(NamedTuple):
     pool_weight: Tensor
     pool_batch: Tensor
     recordings: Tensor
+    slot: Tensor | None = None
 
 
 def plan_steps(strides: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -51,6 +60,8 @@ def make_encoder_plan(
     steps: Sequence[int],
     reach: int,
     fold: bool = True,
+    chunk: bool = False,
+    num_slots: int | None = None,
 ) -> EncoderPlan:
     """The plan of a batch.
 
@@ -61,6 +72,11 @@ def make_encoder_plan(
         reach: Reach of the widest temporal kernel.
         fold: One lane a joint, [V, P, C]; else one lane for all nodes, [1, N, C], ordered by
             track, joint, time.
+        chunk: Also cut the tracks into chunks, which layers need that look at whole tracks.
+        num_slots: Number of persons that every recording must have, to note their ranks.
+
+    Raises:
+        ValueError: if a recording has another number of persons than ``num_slots``.
     """
     device = batch.pos.device
     length, recording = batch.track_length, batch.track_batch
@@ -77,6 +93,8 @@ def make_encoder_plan(
     for stride in steps:
         lanes = length if joints is None else length.repeat_interleave(joints)
         plan = make_temporal_plan(lanes, reach, stride)
+        if chunk and fold:
+            plan = plan._replace(chunks=make_track_chunks(length))
         plans.append(plan)
         edges.append(folded or _unrolled_edges(batch, partition, length, joints))
         if stride != 1:
@@ -96,10 +114,26 @@ def make_encoder_plan(
         weight.repeat_interleave(length),
         owner.repeat_interleave(length),
         torch.arange(batch.num_recordings, device=device),
+        None if num_slots is None else _slots(batch, num_slots),
     )
 
 
-def _folded_edges(partition: Partition | dict[SkeletonLayout, Partition], device: torch.device):
+def _slots(batch: SkeletonGraph, num_slots: int) -> Tensor:
+    rank, company = person_slots(batch.track_batch, batch.person, batch.num_recordings)
+    strange = company[(company != num_slots) & (company > 0)]
+    if strange.numel():
+        raise ValueError(
+            f"data_norm='person_joint' has a norm of its own for each of {num_slots} persons and "
+            f"got a recording of {int(strange[0])}; build the batch from "
+            "SkeletonGraph.from_dense(..., keep_absent=True), or load published weights with "
+            "as_published=False"
+        )
+    return rank[batch.track]
+
+
+def _folded_edges(
+    partition: Partition | dict[SkeletonLayout, Partition], device: torch.device
+) -> Edges:
     if isinstance(partition, dict):
         (partition,) = partition.values()
     return Edges(

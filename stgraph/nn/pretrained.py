@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -82,6 +82,23 @@ class PretrainedMixin:
             finally:
                 Path(temporary).unlink(missing_ok=True)
 
+    @classmethod
+    def from_published(cls, weights: Any, layout: Any = None, **options: Any) -> Self:
+        """A network of this class with published weights; see :func:`load_published`.
+
+        Raises:
+            ValueError: if the weights are of another network, or do not fit.
+        """
+        from stgraph.nn.published import load_published
+
+        model = load_published(weights, layout, **options)
+        if not isinstance(model, cls):
+            raise ValueError(
+                f"these weights are of a {type(model).__name__}; load them with "
+                f"{type(model).__name__}.from_published or load_published"
+            )
+        return model
+
     def _partition_to_save(self) -> Any:
         layout = getattr(self, "layout", None)
         if layout is not None:
@@ -89,7 +106,7 @@ class PretrainedMixin:
         return self.config.get("partition")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, **changes: Any):
+    def from_pretrained(cls, folder: str | Path, **changes: Any) -> Self:
         """The network that :meth:`save_pretrained` wrote.
 
         Args:

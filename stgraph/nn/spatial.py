@@ -27,7 +27,7 @@ class Edges(NamedTuple):
         unrolled: Whether ``index`` counts nodes of the whole batch.
     """
 
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]
     type: Tensor
     weight: Tensor
     unrolled: bool = False
@@ -70,7 +70,7 @@ class SpatialOperator(nn.Module):
         fold: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = conv
+        self.conv: Any = conv
         parameters = inspect.signature(conv.forward).parameters
         self.typed = "edge_type" in parameters
         self.weighted = self.typed and "edge_weight" in parameters
@@ -112,7 +112,7 @@ class SpatialOperator(nn.Module):
         if self.importance is not None:
             weight = weight * self.importance
         if self.adjacency is not None:
-            learned = self.adjacency
+            learned: Tensor = self.adjacency
             if self.adaptive == "offset":
                 place = (kind, index[1], index[0])
                 learned = learned.index_put(place, weight.to(learned.dtype), accumulate=True)
@@ -214,7 +214,8 @@ def make_conv(
             conv = getattr(pyg_conv, name)
     if not callable(conv):
         raise TypeError(f"a convolution is a name or callable (got {type(conv).__name__})")
-    parameters = inspect.signature(conv).parameters
+    factory: Callable[..., nn.Module] = conv
+    parameters = inspect.signature(factory).parameters
     for name in ("num_types", "num_relations"):
         if name in parameters:
             kwargs.setdefault(name, num_types)
@@ -222,5 +223,5 @@ def make_conv(
         network = nn.Sequential(
             nn.Linear(in_channels, out_channels), nn.ReLU(), nn.Linear(out_channels, out_channels)
         )
-        return conv(network, **kwargs)
-    return conv(in_channels, out_channels, **kwargs)
+        return factory(network, **kwargs)
+    return factory(in_channels, out_channels, **kwargs)

@@ -6,13 +6,20 @@ with it, forward and backward.
 """
 
 from stgraph.ops.aggregate import AGGREGATE_BACKENDS, partitioned_aggregate
-from stgraph.ops.pool import person_weights, pool_poses
+from stgraph.ops.pool import person_slots, person_weights, pool_poses
 from stgraph.ops.temporal import (
     TemporalPlan,
     make_temporal_plan,
     temporal_conv,
     temporal_max_pool,
     track_mean,
+)
+from stgraph.ops.track import (
+    TrackChunks,
+    chunked_track_mean,
+    make_track_chunks,
+    topology_aggregate,
+    topology_aggregate_reference,
 )
 
 spatial = ["partitioned_aggregate", "AGGREGATE_BACKENDS"]
@@ -23,6 +30,13 @@ temporal = [
     "temporal_max_pool",
     "track_mean",
 ]
-pooling = ["person_weights", "pool_poses"]
+tracks = [
+    "TrackChunks",
+    "make_track_chunks",
+    "chunked_track_mean",
+    "topology_aggregate",
+    "topology_aggregate_reference",
+]
+pooling = ["person_weights", "person_slots", "pool_poses"]
 
-__all__ = [*spatial, *temporal, *pooling]
+__all__ = [*spatial, *temporal, *tracks, *pooling]

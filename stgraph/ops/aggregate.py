@@ -64,11 +64,12 @@ def partitioned_aggregate(
 
 def dense_aggregate(x: Tensor, adjacency: Tensor) -> Tensor:
     """The same with a full adjacency [K, target, source]: x [V, P, K*C] to [V, P, C]."""
-    v, p, _ = x.shape
+    v, p, kc = x.shape
     k = adjacency.size(0)
-    x = x.unflatten(2, (k, -1)).permute(2, 0, 1, 3).reshape(k * v, -1)
+    c = kc // k
+    x = x.view(v, p, k, c).permute(2, 0, 1, 3).reshape(k * v, p * c)
     a = adjacency.transpose(0, 1).reshape(adjacency.size(1), k * v)
-    return (a @ x).view(adjacency.size(1), p, -1)
+    return (a @ x).view(adjacency.size(1), p, c)
 
 
 def _reference(x: Tensor, edge_index: Tensor, edge_type: Tensor, weight: Tensor, k: int) -> Tensor:
@@ -80,7 +81,9 @@ def _reference(x: Tensor, edge_index: Tensor, edge_type: Tensor, weight: Tensor,
 
 class _Edges(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, edge_index: Tensor, edge_type: Tensor, weight: Tensor, k: int):
+    def forward(
+        ctx: Any, x: Tensor, edge_index: Tensor, edge_type: Tensor, weight: Tensor, k: int
+    ) -> Tensor:
         ctx.save_for_backward(x if weight.requires_grad else x.new_empty(0), weight)
         source, target = edge_index.tolist()
         ctx.edges = list(zip(source, target, edge_type.tolist(), weight.tolist(), strict=True))

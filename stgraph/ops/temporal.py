@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stgraph.ops.track import TrackChunks
+
 
 class TemporalPlan(NamedTuple):
     """Where the poses of a batch go for one temporal operation; tensors only.
@@ -24,6 +26,7 @@ class TemporalPlan(NamedTuple):
         keep: The pose under the kernel's centre for each remaining pose, int64 [P'].
         track: Track of each pose, int64 [P].
         count: Number of poses of each track, int64 [M].
+        chunks: The tracks cut into chunks, for layers that look at whole tracks; else None.
     """
 
     slot: Tensor
@@ -31,7 +34,8 @@ class TemporalPlan(NamedTuple):
     out: Tensor
     keep: Tensor
     track: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
+    chunks: TrackChunks | None = None
 
 
 def make_temporal_plan(track_length: Tensor, reach: int, stride: int = 1) -> TemporalPlan:

@@ -88,6 +88,11 @@ class SkeletonGraph(Data):
             track_length = [poses] if poses else []
         self.track_length = torch.as_tensor(track_length, dtype=torch.long).reshape(-1)
         tracks = self.track_length.numel()
+        if int(self.track_length.sum()) != poses or (tracks and int(self.track_length.min()) < 1):
+            raise ValueError(
+                f"'SkeletonGraph' expected track lengths >= 1 that add up to {poses} poses "
+                f"(got {self.track_length.tolist()[:8]})"
+            )
         if person is None:
             person = torch.arange(tracks)
         self.person = torch.as_tensor(person, dtype=torch.long).reshape(-1)
@@ -112,11 +117,6 @@ class SkeletonGraph(Data):
                     f"'SkeletonGraph' expected {size} entries in {name!r}, one for each of the "
                     f"{what} (got {value.size(0)})"
                 )
-        if int(self.track_length.sum()) != poses or (tracks and int(self.track_length.min()) < 1):
-            raise ValueError(
-                f"'SkeletonGraph' expected track lengths >= 1 that add up to {poses} poses "
-                f"(got {self.track_length.tolist()[:8]})"
-            )
 
     # --- counts and memberships, of a graph and of a batch ---
     @property

@@ -370,7 +370,9 @@ class SkeletonLayout:
         Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def from_networkx(cls, graph: nx.Graph, name: str | None = None, **fields: Any):
+    def from_networkx(
+        cls, graph: nx.Graph, name: str | None = None, **fields: Any
+    ) -> SkeletonLayout:
         """A layout whose joints are the nodes of a graph, in their order, and bones its edges.
 
         Graph attributes ``centre``, ``left_right`` and ``parts`` (in node names) are taken over
@@ -447,7 +449,9 @@ def named_layouts() -> tuple[str, ...]:
     return tuple(_shipped())
 
 
-def resolve_layout(layout: str | Path | Mapping[str, Any] | nx.Graph | SkeletonLayout):
+def resolve_layout(
+    layout: str | Path | Mapping[str, Any] | nx.Graph | SkeletonLayout,
+) -> SkeletonLayout:
     """A layout from its name, a JSON file, a dict, a networkx graph, or itself.
 
     Raises:

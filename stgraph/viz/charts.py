@@ -163,7 +163,10 @@ def draw_learning_curves(
         The figure.
     """
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
-    colours = dict(zip(names, [*CYCLE[:6], INK, QUIET, *CYCLE] * len(names), strict=False))
+    palette = [*CYCLE[:6], INK, QUIET]
+    colours = {name: palette[i % len(palette)] for i, name in enumerate(names)}
+    # past the palette colours come again, dashed and dotted
+    lines = {name: ("-", (0, (5, 2)), ":")[i // len(palette) % 3] for i, name in enumerate(names)}
     with house_style():
         figure, axes = new_figure(
             4.3 * len(panels) + 0.2,
@@ -197,6 +200,7 @@ def draw_learning_curves(
                         mean,
                         color=colours[name],
                         linewidth=1.9,
+                        linestyle=lines[name],
                         label=name if number == 0 else None,
                     )
             ax.set_title(panel)

@@ -100,6 +100,10 @@ def _triples(edges: Partition) -> list[tuple[int, int, int]]:
     return list(zip(source, target, edges.edge_type.tolist(), strict=True))
 
 
+def _point(plane: Tensor, joint: int) -> tuple[float, float]:
+    return float(plane[joint, 0]), float(plane[joint, 1])
+
+
 def _draw_all(
     ax: Axes, layout: SkeletonLayout, edges: Partition, plane: Tensor, size: float
 ) -> None:
@@ -127,8 +131,8 @@ def _draw_all(
         elif source < target:
             ax.add_patch(
                 FancyArrowPatch(
-                    plane[source].tolist(),
-                    plane[target].tolist(),
+                    _point(plane, source),
+                    _point(plane, target),
                     connectionstyle="arc3,rad=0.18",
                     arrowstyle="-",
                     color=colour,
@@ -139,7 +143,13 @@ def _draw_all(
             )
     for joint, colour in own.items():
         ax.scatter(
-            *plane[joint], s=34 * size**2, color=colour, edgecolor="white", linewidth=0.9, zorder=4
+            float(plane[joint, 0]),
+            float(plane[joint, 1]),
+            s=34 * size**2,
+            color=colour,
+            edgecolor="white",
+            linewidth=0.9,
+            zorder=4,
         )
 
 
@@ -150,7 +160,8 @@ def _draw_root(ax: Axes, edges: Partition, plane: Tensor, root: int, size: float
             continue
         colour = CYCLE[kind % len(CYCLE)]
         ax.scatter(
-            *plane[source],
+            float(plane[source, 0]),
+            float(plane[source, 1]),
             s=52 * size**2,
             color=colour,
             edgecolor="white",
@@ -160,8 +171,8 @@ def _draw_root(ax: Axes, edges: Partition, plane: Tensor, root: int, size: float
         if source != target:
             ax.annotate(
                 "",
-                xy=plane[target].tolist(),
-                xytext=plane[source].tolist(),
+                xy=_point(plane, target),
+                xytext=_point(plane, source),
                 arrowprops={
                     "arrowstyle": "-|>",
                     "color": colour,
@@ -173,7 +184,8 @@ def _draw_root(ax: Axes, edges: Partition, plane: Tensor, root: int, size: float
                 zorder=3,
             )
     ax.scatter(
-        *plane[root],
+        float(plane[root, 0]),
+        float(plane[root, 1]),
         s=170 * size**2,
         facecolor="none",
         edgecolor=INK,

@@ -169,7 +169,7 @@ def animate(
     path.parent.mkdir(parents=True, exist_ok=True)
     with house_style():
         figure, (ax,) = new_figure(wide, 4.2, title=title, synthetic=synthetic)
-        writer = PillowWriter(fps=speed)
+        writer = PillowWriter(fps=speed)  # type: ignore[arg-type]
         with writer.saving(figure, str(path), dpi):
             for frame in recording.frame.unique().tolist():
                 ax.clear()

@@ -72,6 +72,8 @@ def typical_pose(recordings: SkeletonGraph, average: int = 1) -> Tensor:
     size = (pos - centre).square().mean(dim=(1, 2), keepdim=True).sqrt().clamp(min=1e-6)
     shape = (pos - centre) / size
     order = (shape - shape.mean(dim=0)).square().sum(dim=(1, 2)).argsort(stable=True)
+    if average == 1:
+        return pos[order[0]]
     return shape[order[:average]].mean(dim=0) * size[order[0]] + centre[order[0]]
 
 
@@ -142,7 +144,8 @@ def draw_skeleton(
                 colour = colours[sides[joint]]
                 guessed = bool(score[joint] < 0.2)
                 ax.scatter(
-                    *plane[joint],
+                    float(plane[joint, 0]),
+                    float(plane[joint, 1]),
                     s=20 * size**2,
                     facecolor="white" if guessed else colour,
                     edgecolor=colour if guessed else "white",
@@ -155,7 +158,7 @@ def draw_skeleton(
             right = plane[joint, 0] >= plane[:, 0].median()
             ax.annotate(
                 layout.joints[joint].replace("_", " "),
-                plane[joint].tolist(),
+                (float(plane[joint, 0]), float(plane[joint, 1])),
                 xytext=(5 if right else -5, 0),
                 textcoords="offset points",
                 ha="left" if right else "right",

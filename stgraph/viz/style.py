@@ -55,7 +55,7 @@ def house_style() -> Iterator[None]:
     """Matplotlib's settings for our pictures, for as long as the block lasts."""
     import matplotlib as mpl
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
         yield
 
 

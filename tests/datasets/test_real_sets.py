@@ -202,7 +202,7 @@ def test_penn_action(real: Real) -> None:
     val = parts["val"].y.bincount()
     assert val.tolist() == [round(0.2 * n) for n in trainval]
     batch = parts["all"].store.batch(range(2326))
-    # the 26 joints at (0, 0) are two whole frames, the last of 1154 and 1865: nobody is in them
+    # the 26 joints at (0, 0) are the whole last frames of 0449 and 2173: nobody is in them
     assert batch.num_poses == 163_841 - 2
     assert int((batch.score < 1).sum()) == 469_501 - 26
     assert int((batch.score == 0).sum()) == 9837

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock
+from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock, STGCNPlusPlusBlock
+from stgraph.nn.data_norm import JointNorm, make_data_norm
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan, plan_steps
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.spatial import ConvFactory, SpatialOperator, make_conv
-from stgraph.nn.temporal import PoseNorm
 from stgraph.ops import pool_poses
 from stgraph.skeleton import (
     Partition,
@@ -28,8 +28,8 @@ BLOCKS: dict[str, type[nn.Module]] = {
     "stgcn": STGCNBlock,
     "plain": PlainBlock,
     "preactivation": PreActivationBlock,
+    "stgcn++": STGCNPlusPlusBlock,
 }
-DATA_NORMS = ("joint", "channel", "none")
 
 
 class NodeEmbeddings(NamedTuple):
@@ -65,6 +65,25 @@ def stgcn_channels(width: int = 64, depth: int = 9) -> list[int]:
     raise ValueError(f"'depth' is 9 or 12 (got {depth}); give a list of 'channels' instead")
 
 
+def stage_channels(
+    width: int = 64,
+    num_stages: int = 10,
+    inflate_stages: Sequence[int] = (5, 8),
+    down_stages: Sequence[int] = (5, 8),
+) -> tuple[list[int], list[int]]:
+    """Channels and strides of each unit in PYSKL's terms.
+
+    Args:
+        width: Channels of the first unit.
+        num_stages: Number of units.
+        inflate_stages: Units that double the channels, counted from 1.
+        down_stages: Units of stride 2, counted from 1.
+    """
+    stages = range(1, num_stages + 1)
+    channels = [width * 2 ** sum(1 < i <= stage for i in inflate_stages) for stage in stages]
+    return channels, [2 if stage > 1 and stage in down_stages else 1 for stage in stages]
+
+
 class STGCN(PretrainedMixin, nn.Module):
     r"""Spatial-temporal graph convolutional network, from `"Spatial Temporal Graph Convolutional
     Networks for Skeleton-Based Action Recognition" <https://arxiv.org/abs/1801.07455>`_ and the
@@ -78,24 +97,37 @@ class STGCN(PretrainedMixin, nn.Module):
         in_channels: Channels of ``batch.x`` (of ``batch.pos`` where there is no ``x``).
         num_classes: Size of a linear classifier on the embedding; None for none.
         layout: The layout that joint-bound parameters belong to. None: any layouts, also mixed in
-            one batch; then ``edge_importance`` must be False and ``data_norm`` not ``"joint"``.
+            one batch; then ``edge_importance`` must be False, ``adaptive`` None and ``data_norm``
+            not bound to joints.
         partition: Labels the edges: a name, a strategy, a function that labels one edge, or a
             finished :class:`Partition`.
         width: Channels of the first unit.
         depth: 9 or 12, see :func:`stgcn_channels`.
         channels: Output channels of each unit, instead of ``width`` and ``depth``.
         strides: Stride of each unit; by default 2 where the channels grow, else 1.
-        block: ``"stgcn"`` (Yan et al.), ``"plain"`` or ``"preactivation"`` (Nagy et al.), or a
-            block class.
+        block: ``"stgcn"`` (Yan et al.), ``"plain"`` or ``"preactivation"`` (Nagy et al.),
+            ``"stgcn++"`` (PYSKL; see :class:`STGCNPlusPlus`), or a block class.
         conv: The message-passing layer: None for :class:`STGraphConv`, a class or factory called
             as ``conv(in_channels, out_channels)``, or the name of a layer of
             ``torch_geometric.nn``.
         temporal_kernel: Taps of the temporal convolutions.
-        edge_importance: Learn a factor for each edge in each unit.
+        edge_importance: Learn a factor for each edge in each unit (unless ``adaptive`` says what
+            is learned).
+        adaptive: What each unit learns of the adjacency: ``"importance"``: a factor for each edge;
+            ``"init"``: all of it, between any two joints, from the partition's weights;
+            ``"offset"``: the same, added to the partition's weights; None: see above.
         dropout: Dropout in every unit (in ``"stgcn"`` blocks all but the first).
         head_dropout: Dropout before the classifier.
         data_norm: Batch norm of the input for each channel of each ``"joint"`` (Yan et al.), for
-            each ``"channel"``, or ``"none"``.
+            each ``"channel"``, ``"none"``, or for each joint of each person ``"person_joint"``
+            (published networks only: ``as_published=True``).
+        num_persons: Number of persons in every recording, for ``data_norm="person_joint"``.
+        first_residual: A shortcut also in the first unit, in blocks that leave it out there.
+        as_published: The network is run as its authors run it, on batches of
+            ``SkeletonGraph.from_dense(..., keep_absent=True)``, in which absent persons and frames
+            are poses at zero that enter batch norms and means. Allows norms that tell the first
+            person from the second; such a network is exempt from the law that the order of tracks
+            does not matter.
         fold: Use the folded path where the layer has one; False forces message passing.
         block_kwargs: Further arguments of the blocks.
         conv_kwargs: Further arguments of the layers.
@@ -104,6 +136,10 @@ class STGCN(PretrainedMixin, nn.Module):
         ValueError: if joint-bound parameters are asked for without a layout, or a batch does not
             fit the layout or the channels.
     """
+
+    # of blocks, which nn.ModuleList would hide from type checkers
+    blocks: Any
+    head: Any
 
     def __init__(
         self,
@@ -119,9 +155,13 @@ class STGCN(PretrainedMixin, nn.Module):
         conv: ConvFactory | None = None,
         temporal_kernel: int = 9,
         edge_importance: bool = True,
+        adaptive: str | None = None,
         dropout: float = 0.0,
         head_dropout: float = 0.0,
         data_norm: str = "joint",
+        num_persons: int = 1,
+        first_residual: bool = False,
+        as_published: bool = False,
         fold: bool = True,
         block_kwargs: dict[str, Any] | None = None,
         conv_kwargs: dict[str, Any] | None = None,
@@ -132,24 +172,28 @@ class STGCN(PretrainedMixin, nn.Module):
         self.num_classes = num_classes
         self.layout = None if layout is None else resolve_layout(layout)
         self.strategy = None if isinstance(partition, Partition) else resolve_partition(partition)
-        if data_norm not in DATA_NORMS:
-            raise ValueError(f"unknown data_norm {data_norm!r}; known are {', '.join(DATA_NORMS)}")
+        if adaptive is None and edge_importance:
+            adaptive = "importance"
         if self.layout is None and (
-            edge_importance or data_norm == "joint" or isinstance(partition, Partition)
+            adaptive or data_norm.endswith("joint") or isinstance(partition, Partition)
         ):
             raise ValueError(
                 "without a layout there are no joints to bind parameters to: set "
-                "edge_importance=False, data_norm='channel' and give a strategy"
+                "edge_importance=False, adaptive=None, data_norm='channel' and give a strategy"
+            )
+        if data_norm == "person_joint" and not as_published:
+            raise ValueError(
+                "data_norm='person_joint' makes the output depend on the order of persons; it is "
+                "there for published networks, set as_published=True"
             )
         self._partitions: dict[SkeletonLayout, Partition] = {}
+        own: Partition | None = None
         if self.layout is not None:
             fixed = partition if isinstance(partition, Partition) else None
             own = fixed or self.partition_of(self.layout)
             self._partitions[self.layout] = own
             self.num_types = own.num_types
-            num_edges = own.num_edges if edge_importance else None
         else:
-            num_edges = None
             self.num_types = self.partition_of(resolve_layout("kinect_v2_25")).num_types
         channels = list(channels or stgcn_channels(width, depth))
         if strides is None:
@@ -160,11 +204,9 @@ class STGCN(PretrainedMixin, nn.Module):
         self.channels, self.strides = channels, list(strides)
         self.out_channels = channels[-1]
 
-        if data_norm == "joint":
-            assert self.layout is not None
-            self.data_norm: nn.Module = nn.BatchNorm1d(in_channels * self.layout.num_joints)
-        else:
-            self.data_norm = PoseNorm(in_channels) if data_norm == "channel" else nn.Identity()
+        num_joints = None if self.layout is None else self.layout.num_joints
+        self.data_norm = make_data_norm(data_norm, in_channels, num_joints, num_persons)
+        self.num_slots = num_persons if data_norm == "person_joint" else None
         block_class = BLOCKS.get(block) if isinstance(block, str) else block
         if block_class is None:
             raise ValueError(f"unknown block {block!r}; known are {', '.join(BLOCKS)}")
@@ -173,10 +215,12 @@ class STGCN(PretrainedMixin, nn.Module):
             zip([in_channels, *channels], channels, self.strides, strict=False)
         ):
             layer = make_conv(conv, inp, out, self.num_types, **(conv_kwargs or {}))
-            spatial = SpatialOperator(layer, num_edges, fold)
+            spatial = SpatialOperator(layer, own, adaptive, fold)
             options = {"dropout": dropout, **(block_kwargs or {})}
-            if block_class is STGCNBlock and i == 0:
-                options.update(dropout=0.0, residual=False)
+            if i == 0 and block_class in (STGCNBlock, STGCNPlusPlusBlock):
+                options["residual"] = first_residual
+            if i == 0 and block_class is STGCNBlock:
+                options["dropout"] = 0.0
             self.blocks.append(
                 block_class(
                     spatial, inp, out, stride=stride, temporal_kernel=temporal_kernel, **options
@@ -184,8 +228,8 @@ class STGCN(PretrainedMixin, nn.Module):
             )
         self.plan_index, self.plan_steps = plan_steps(self.strides)
         self.reach = max(getattr(m, "reach", 0) for m in self.blocks.modules())
-        self.folds = all(block.spatial.fold for block in self.blocks)
-        self.head: nn.Module | None = None
+        self.chunks = any(block.spatial.fold and block.spatial.per_track for block in self.blocks)
+        self.head = None
         if num_classes is not None:
             self.head = nn.Sequential(
                 nn.Dropout(head_dropout), nn.Linear(self.out_channels, num_classes)
@@ -201,9 +245,10 @@ class STGCN(PretrainedMixin, nn.Module):
                     f"({self.layout.num_joints} joints) and got {layout.name!r} "
                     f"({layout.num_joints}); build it with layout=None for any layout"
                 )
-            if self.strategy is None or self.layout is not None:
+            if self.layout is not None and self.layout in self._partitions:
                 # recordings read under a variant's name share the joints of the bound layout
-                return self._partitions[self.layout] if self._partitions else self.strategy(layout)
+                return self._partitions[self.layout]
+            assert self.strategy is not None
             self._partitions[layout] = self.strategy(layout)
         return self._partitions[layout]
 
@@ -223,18 +268,20 @@ class STGCN(PretrainedMixin, nn.Module):
             nodes = make_encoder_plan(batch, partitions, [], self.reach, fold=False).pose
             return x[nodes][None], plan
         partition = partitions[distinct[0]]
-        plan = make_encoder_plan(batch, partition, self.plan_steps, self.reach)
+        plan = make_encoder_plan(
+            batch,
+            partition,
+            self.plan_steps,
+            self.reach,
+            chunk=self.chunks,
+            num_slots=self.num_slots,
+        )
         joints = batch.num_joints
         return x.view(-1, joints, x.size(1)).transpose(0, 1).contiguous(), plan
 
     def core(self, x: Tensor, plan: EncoderPlan) -> Tensor:
         """Tensors alone: x [V, P, C] to node embeddings [V, P', D]; compiles and exports."""
-        if isinstance(self.data_norm, nn.BatchNorm1d) and not isinstance(self.data_norm, PoseNorm):
-            v, p, c = x.shape
-            flat = self.data_norm(x.transpose(0, 1).reshape(p, v * c))
-            x = flat.view(p, v, c).transpose(0, 1).contiguous()
-        else:
-            x = self.data_norm(x)
+        x = self.data_norm(x, plan.slot)
         for block, step in zip(self.blocks, self.plan_index, strict=True):
             x = block(x, plan.edges[step], plan.temporal[step])
         return x
@@ -295,14 +342,10 @@ class STGCN(PretrainedMixin, nn.Module):
         )
         self.layout, self._partitions = layout, {layout: partition}
         self.config.update(layout=layout, partition=partition)
-        if not isinstance(self.data_norm, PoseNorm | nn.Identity):
-            norm = self.data_norm
-            for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
-                tensor.copy_(tensor.view(len(order), -1)[order.to(tensor.device)].flatten())
+        if isinstance(self.data_norm, JointNorm):
+            self.data_norm.permute_joints(order)
         for block in self.blocks:
-            conv = block.spatial.conv
-            if hasattr(conv, "permute_joints"):
-                conv.permute_joints(order)
+            block.spatial.permute_joints(order)
         return self
 
     @classmethod

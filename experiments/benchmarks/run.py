@@ -1,0 +1,266 @@
+"""How much faster is the ragged network than a padded one, and how much smaller?
+
+Times and memory of one training step and one inference pass of ST-GCN, ours against the padded
+dense form that the field runs, in one run, interleaved, medians. Writes a CSV (columns workload,
+phase, other, ours_value, other_value, unit, ratio; a ratio above 1 is better for us) and beside it
+the same as Markdown with the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from workloads import (
+    OTHERS,
+    PHASES,
+    RUN,
+    WORKLOADS,
+    Side,
+    Workload,
+    check_equal,
+    make_side,
+    make_workload,
+    quiet,
+)
+
+COLUMNS = ("workload", "phase", "other", "ours_value", "other_value", "unit", "ratio")
+
+
+class Row(NamedTuple):
+    """A line of the table; see :data:`COLUMNS`."""
+
+    workload: str
+    phase: str
+    other: str
+    ours_value: float
+    other_value: float
+    unit: str
+    ratio: float
+
+
+def interleaved(sides: Sequence[Side], phase: str, repeats: int, budget: float) -> list[float]:
+    """Median seconds of each side; every repeat runs all sides in turn.
+
+    Args:
+        sides: What is timed.
+        phase: ``"train"`` or ``"infer"``.
+        repeats: Number of repeats after one for warming up.
+        budget: Seconds after which no further repeat begins, once there are two.
+    """
+    run = RUN[phase]
+    seconds: list[list[float]] = [[] for _ in sides]
+    for side in sides:
+        run(side)
+    begin = time.perf_counter()
+    for done in range(repeats):
+        if done >= 2 and time.perf_counter() - begin > budget:
+            break
+        for own, side in zip(seconds, sides, strict=True):
+            gc.collect()
+            start = time.perf_counter()
+            run(side)
+            own.append(time.perf_counter() - start)
+    return [statistics.median(own) for own in seconds]
+
+
+def time_rows(
+    workload: Workload,
+    phases: Sequence[str],
+    others: Sequence[str],
+    width: int,
+    repeats: int,
+    budget: float,
+) -> list[Row]:
+    """Recordings a second, ours and each other's."""
+    sides = [make_side(name, workload, width) for name in ("ours", *others)]
+    n = len(workload.lengths)
+    rows = []
+    for phase in phases:
+        ours, *rest = interleaved(sides, phase, repeats, budget)
+        for other, seconds in zip(others, rest, strict=True):
+            rows.append(
+                Row(
+                    workload.name,
+                    phase,
+                    other,
+                    n / ours,
+                    n / seconds,
+                    "recordings/s",
+                    seconds / ours,
+                )
+            )
+    return rows
+
+
+# --- memory -------------------------------------------------------------------------------------
+def resident_bytes() -> int:
+    """Memory that this process holds now (Linux), or held at most so far (elsewhere)."""
+    status = Path("/proc/self/statm")
+    if status.exists():
+        import resource
+
+        return int(status.read_text().split()[1]) * resource.getpagesize()
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """Most memory that this process has held."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def peak_of_a_step(name: str, workload: Workload, width: int) -> int:
+    """Bytes that a training step needs beyond network and input; in a fresh process only."""
+    warm = Workload("warm", [[8]], 8, 1)
+    RUN["train"](make_side(name, warm, width))
+    side = make_side(name, workload, width)
+    gc.collect()
+    before = resident_bytes()
+    RUN["train"](side)
+    return peak_bytes() - before
+
+
+def memory_rows(workload: Workload, others: Sequence[str], width: int, quick: bool) -> list[Row]:
+    """Peak memory of a training step, each side in a process of its own."""
+    processes = {}
+    for name in ("ours", *others):
+        command = [sys.executable, str(Path(__file__).resolve()), "--peak-of", name]
+        command += ["--workloads", workload.name, "--width", str(width)]
+        command += ["--threads", str(torch.get_num_threads())] + (["--quick"] if quick else [])
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        processes[name] = process
+        if not quick:
+            process.wait()  # large ones one after the other
+    peaks = {}
+    for name, process in processes.items():
+        out, _ = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"measuring the memory of {name!r} failed (see above)")
+        peaks[name] = json.loads(out.splitlines()[-1]) / 2**20
+    return [
+        Row(
+            workload.name,
+            "memory",
+            other,
+            peaks["ours"],
+            peaks[other],
+            "MiB",
+            peaks[other] / max(peaks["ours"], 1e-9),
+        )
+        for other in others
+    ]
+
+
+# --- table ----------------------------------------------------------------------------------------
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Writes the rows as a CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            values = [f"{v:.4g}" if isinstance(v, float) else v for v in row]
+            writer.writerow(values)
+
+
+def write_markdown(path: Path, rows: Sequence[Row], notes: Sequence[str]) -> None:
+    """Writes the rows as Markdown, with what has to be known about the run."""
+    from stgraph.evaluation import command_line, commit, hardware, markdown_table
+
+    table = markdown_table(
+        COLUMNS, [[f"{v:.3g}" if isinstance(v, float) else str(v) for v in row] for row in rows]
+    )
+    facts = [
+        *notes,
+        f"hardware: {hardware()}; {torch.get_num_threads()} threads; torch {torch.__version__}",
+        f"commit: {commit()}",
+        f"command: `{command_line()}`",
+    ]
+    text = "# Benchmarks\n\n" + table.rstrip() + "\n\n" + "\n".join(f"- {f}" for f in facts) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python experiments/benchmarks/run.py --quick --out runs/bench.csv",
+    )
+    parser.add_argument("--quick", action="store_true", help="small batches, padded_eager only")
+    parser.add_argument("--out", type=Path, help="CSV to write; Markdown goes beside it")
+    parser.add_argument("--width", type=int, default=64, help="channels of the first unit")
+    parser.add_argument("--repeats", type=int, help="timed repeats (default 5; quick 3)")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES))
+    parser.add_argument("--others", nargs="+", choices=OTHERS, help="what to compare with")
+    parser.add_argument("--peak-of", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.out is None and options.peak_of is None:
+        parser.error("name the file to write: --out FILE.csv")
+    if options.others is None:
+        options.others = ["padded_eager"] if options.quick else list(OTHERS)
+    if options.repeats is None:
+        options.repeats = 3 if options.quick else 5
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse(arguments)
+    quiet()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.peak_of:
+        workload = make_workload(options.workloads[0], options.quick)
+        print(peak_of_a_step(options.peak_of, workload, options.width))
+        return
+    begin = time.perf_counter()
+    width = options.width
+    error = check_equal(width)
+    notes = [
+        f"network: ST-GCN, 10 units of {width}, {2 * width}, {4 * width} channels, 60 classes, "
+        "25 joints, 3-D",
+        f"largest difference between the logits of the ragged and the padded network with the "
+        f"same weights, on full-length recordings: {error:.1e}",
+    ]
+    print(*notes, f"{torch.get_num_threads()} threads", sep="\n", flush=True)
+    rows: list[Row] = []
+    timed = [phase for phase in options.phases if phase != "memory"]
+    for name in options.workloads:
+        workload = make_workload(name, options.quick)
+        notes.append(workload.describe())
+        print(f"\n{notes[-1]}", flush=True)
+        budget = 6.0 if options.quick else 120.0
+        new = []
+        if timed:
+            new += time_rows(workload, timed, options.others, width, options.repeats, budget)
+        if "memory" in options.phases:
+            others = [other for other in options.others if other != "padded_compiled"]
+            new += memory_rows(workload, others, width, options.quick)
+        for row in new:
+            print(
+                f"  {row.phase:8}{row.other:17}{row.ours_value:10.4g}{row.other_value:10.4g} "
+                f"{row.unit:14}{row.ratio:6.2f}x",
+                flush=True,
+            )
+        rows += new
+    write_csv(options.out, rows)
+    write_markdown(options.out.with_suffix(".md"), rows, notes)
+    print(f"\n{options.out} written in {time.perf_counter() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

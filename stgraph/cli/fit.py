@@ -1,0 +1,222 @@
+"""``stgraph fit``: trains a recogniser."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stgraph.cli.options import (
+    DataOptions,
+    InputOptions,
+    NetworkOptions,
+    RunOptions,
+    TrainingOptions,
+    taken,
+)
+from stgraph.cli.parsing import Parser, add_recipe, choosing
+from stgraph.cli.sets import check_name, open_part, title_of
+from stgraph.cli.show import count, is_first, say, share
+
+DESCRIPTION = """Every option can stand in the recipe; what
+follows --config on the command line wins. The epoch is chosen by validation recordings, never by
+test recordings, which are not even opened. A run that was stopped goes on when the same command is
+given again."""
+
+EXAMPLES = """  stgraph fit                             on the embedded synthetic set
+  stgraph fit --config kth --data.path PATH
+  stgraph fit --config kth --data.path PATH --stream bone --partition distance
+  stgraph fit --config nw_ucla --data.path PATH --data.val none --seed 1
+  stgraph fit --config kth --print_config > mine.yaml"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The options."""
+    add_recipe(parser)
+    parser.add_options(DataOptions, "data")
+    for options in (InputOptions, NetworkOptions, TrainingOptions, RunOptions):
+        parser.add_options(options)
+
+
+def run(config: Any) -> None:
+    """Trains, prints what was chosen, and saves it."""
+    import torch
+
+    from stgraph.skeleton import resolve_layout, resolve_partition
+    from stgraph.tasks import Recognition, SkeletonDataModule, build_transform, fit_recognition
+    from stgraph.tasks.fit import check_select
+
+    data_options = DataOptions(**vars(config.data))
+    seen, net = taken(InputOptions, config), taken(NetworkOptions, config)
+    training, how = taken(TrainingOptions, config), taken(RunOptions, config)
+    with choosing("fit"):
+        check_name(data_options.name, data_options.path)
+        check_select(training.select, data_options.val != "none")
+        transform = build_transform([*seen.transform, _stream(seen)])
+        augment = build_transform(seen.augment)
+        partition = resolve_partition(net.partition, **net.partition_args)
+        network_class = find_network(net.network)
+        wiring = None if seen.layout is None else resolve_layout(seen.layout)
+    train = _part(data_options, data_options.train)
+    val = None if data_options.val == "none" else _part(data_options, data_options.val)
+    data = SkeletonDataModule(train, val, batch_size=training.batch_size, num_workers=how.workers)
+    torch.manual_seed(training.seed)
+    network = _build(network_class, net, data, transform, partition, wiring)
+    task = Recognition(
+        network,
+        data.num_classes,
+        class_names=data.class_names,
+        transform=transform,
+        augment=augment,
+        optimizer=training.optimizer,
+        lr=training.lr,
+        momentum=training.momentum,
+        nesterov=training.nesterov,
+        weight_decay=training.weight_decay,
+        decay_norm_and_bias=training.decay_norm_and_bias,
+        schedule=training.schedule,
+        milestones=training.milestones,
+        gamma=training.gamma,
+        warmup_epochs=training.warmup_epochs,
+        min_lr=training.min_lr,
+        label_smoothing=training.label_smoothing,
+        class_weight="balanced" if training.balanced else None,
+        ema_decay=training.ema_decay,
+    )
+    out = Path(how.out or default_out(data_options, seen, net, training.seed))
+    _say_what(data_options, seen, net, training, data, network, out)
+    result = fit_recognition(
+        task,
+        data,
+        max_epochs=training.epochs,
+        out=out,
+        resume=how.resume,
+        seed=training.seed,
+        select=training.select,
+        early_stopping=training.early_stopping,
+        gradient_clip=training.gradient_clip,
+        precision=how.precision,
+        accelerator=how.accelerator,
+        devices=how.devices,
+        checkpoint_every=how.checkpoint_every,
+        progress=is_first(),
+        facts={
+            "data": asdict(data_options),
+            "input": asdict(seen),
+            "network": asdict(net),
+            "seed": training.seed,
+        },
+    )
+    say()
+    _say_result(result)
+    if result.folder is not None:
+        say(f"saved   {result.folder}")
+        say(f"next    stgraph test --model {result.folder}")
+
+
+def _part(options: DataOptions, part: str) -> Any:
+    return open_part(options.name, options.path, part, options.protocol, options.args)
+
+
+def _stream(options: InputOptions) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"stream": options.stream}
+    if options.score_channel:
+        arguments["score"] = True
+    return {"Stream": arguments}
+
+
+def find_network(name: str) -> Any:
+    """A class of :mod:`stgraph.nn` that classifies, by its name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    import stgraph.nn
+
+    found = [getattr(stgraph.nn, each) for each in stgraph.nn.__all__]
+    known = {
+        each.__name__.lower(): each
+        for each in found
+        if inspect.isclass(each)
+        and issubclass(each, stgraph.nn.PretrainedMixin)
+        and "num_classes" in inspect.signature(each.__init__).parameters
+    }
+    key = name.lower().replace("-", "").replace("_", "")
+    if key not in known:
+        names = ", ".join(each.__name__ for each in known.values())
+        raise ValueError(f"unknown network {name!r}; known are {names}")
+    return known[key]
+
+
+def _build(
+    network_class: Any, options: NetworkOptions, data: Any, transform: Any, partition: Any, layout: Any
+) -> Any:
+    """The network for some recordings, whose partition may measure those of training."""
+    from stgraph.tasks import fit_partition
+
+    batch = transform(data.train.store.batch([0]))
+    own = batch.layouts[0]
+    wiring = layout or own
+    if wiring.num_joints != own.num_joints:
+        raise ValueError(
+            f"--layout {wiring.name} has {wiring.num_joints} joints, and the recordings "
+            f"({own.name}) have {own.num_joints}"
+        )
+    try:
+        return network_class(
+            in_channels=batch.x.size(1),
+            num_classes=data.num_classes,
+            layout=wiring,
+            partition=fit_partition(partition, data.train),
+            **{"width": options.width, "dropout": options.dropout, **options.network_args},
+        )
+    except TypeError as error:
+        raise ValueError(f"the network does not take that: {error}") from None
+
+
+def default_out(data: DataOptions, seen: InputOptions, net: NetworkOptions, seed: int) -> str:
+    """Folder of a run that was given none."""
+    stream = seen.stream if isinstance(seen.stream, str) else "+".join(seen.stream)
+    return f"runs/{data.name}_{stream}_{net.partition}_s{seed}"
+
+
+def _say_what(
+    data: DataOptions,
+    seen: InputOptions,
+    net: NetworkOptions,
+    training: TrainingOptions,
+    module: Any,
+    network: Any,
+    out: Path,
+) -> None:
+    number = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    stream = seen.stream if isinstance(seen.stream, str) else " + ".join(seen.stream)
+    layout = getattr(network, "layout", None)
+    val = "no validation" if module.val is None else f"{len(module.val):,} validation"
+    say(f"data    {title_of(data.name)}: {len(module.train):,} training, {val} recordings")
+    empty = len(module.train) - module.train_labels.numel()
+    if empty:
+        say(f"        {count(empty, 'training recording')} without a pose left out")
+    say(
+        f"model   {type(network).__name__}, {net.partition} partition, width {net.width}, "
+        f"{number:,} parameters"
+    )
+    say(f"input   {stream} stream, {layout.name if layout is not None else 'any layout'}")
+    say(f"run     {training.epochs} epochs of {count(module.batches_per_epoch, 'step')}, in {out}")
+    say()
+
+
+def _say_result(result: Any) -> None:
+    row = result.best
+    figures = [
+        f"{title} {share(row[name])}"
+        for name, title in (
+            ("val/top1", "top-1"),
+            ("val/mean_class", "mean class"),
+            ("train/loss", "training loss"),
+        )
+        if name in row
+    ]
+    chosen = "by validation" if "val/top1" in row else "the last"
+    say(f"chosen  epoch {result.best_epoch} ({chosen}): {', '.join(figures)}")

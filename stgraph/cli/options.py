@@ -1,0 +1,154 @@
+"""What a recipe says: the constructor arguments of dataclasses, in sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass
+class DataOptions:
+    """recordings
+
+    Args:
+        name: kth, nw_ucla, penn_action, utd_mhad, sbu_kinect, msr_action3d, kth_synthetic (made on
+            the spot), or store (a file of ours with a column 'split')
+        path: folder or archive of the set
+        protocol: how the set is split; its official way by default
+        train: part to train on
+        val: part to choose the epoch by; 'none': the last epoch
+        args: further arguments of the set, such as --data.args.val_by camera
+    """
+
+    name: str = "kth_synthetic"
+    path: str | None = None
+    protocol: str | None = None
+    train: str = "train"
+    val: str = "val"
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class InputOptions:
+    """what the network sees
+
+    Args:
+        stream: joint, bone, joint_motion, bone_motion, or several: '[joint, bone]'
+        score_channel: append the score of each joint as a channel
+        transform: transforms of every recording: names or {name: arguments}, in YAML
+        augment: the same for random changes in training, before the others
+        layout: wiring of the network, another one of as many joints; that of the set by default
+    """
+
+    stream: str | list[str] = "joint"
+    score_channel: bool = False
+    transform: list[str | dict[str, Any]] = field(
+        default_factory=lambda: [
+            "BridgeGaps",
+            "FillMissing",
+            {"Standardise": {"per_coordinate": False}},
+        ]
+    )
+    augment: list[str | dict[str, Any]] = field(default_factory=list)
+    layout: str | None = None
+
+
+@dataclass
+class NetworkOptions:
+    """network
+
+    Args:
+        network: class of stgraph.nn
+        partition: uniform, distance, spatial, symmetrical, inward_outward; controls identity,
+            random
+        partition_args: its arguments, such as --partition_args.max_hop 2, or
+            --partition_args.distance measured (on the training recordings)
+        width: channels of the first unit
+        dropout: dropout of the units
+        network_args: further arguments of the class, such as --network_args.block preactivation
+    """
+
+    network: str = "STGCN"
+    partition: str = "spatial"
+    partition_args: dict[str, Any] = field(default_factory=dict)
+    width: int = 16
+    dropout: float = 0.1
+    network_args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class TrainingOptions:
+    """training
+
+    Args:
+        epochs: passes over the training recordings
+        batch_size: recordings of a step, over all processes
+        optimizer: the optimiser
+        lr: highest learning rate
+        momentum: of SGD
+        nesterov: of SGD
+        weight_decay: weight decay
+        decay_norm_and_bias: decay biases and the scales of norms as well, as published recipes do
+        schedule: how the rate falls
+        milestones: epochs at which 'steps' falls, in YAML: '[35, 55]'
+        gamma: factor of each fall
+        warmup_epochs: epochs of linear warm-up
+        min_lr: where 'cosine' ends
+        label_smoothing: share of the target that is spread over all classes
+        balanced: weigh classes against their numbers
+        ema_decay: decay of a moving average of the weights, which then predicts
+        gradient_clip: greatest norm of the gradient
+        select: what chooses the epoch: val/top1, val/mean_class, val/loss, or last
+        early_stopping: stop after so many epochs without a better one
+        seed: of first weights, order, augmentation and dropout
+    """
+
+    epochs: int = 30
+    batch_size: int = 16
+    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    lr: float = 2e-3
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 1e-4
+    decay_norm_and_bias: bool = True
+    schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    milestones: list[float] = field(default_factory=list)
+    gamma: float = 0.1
+    warmup_epochs: float = 0.0
+    min_lr: float = 0.0
+    label_smoothing: float = 0.0
+    balanced: bool = False
+    ema_decay: float | None = None
+    gradient_clip: float | None = None
+    select: str | None = None
+    early_stopping: int | None = None
+    seed: int = 0
+
+
+@dataclass
+class RunOptions:
+    """this run
+
+    Args:
+        out: folder of the run; runs/SET_STREAM_PARTITION_sSEED by default
+        resume: go on from the folder's last checkpoint, if there is one
+        precision: 32-true, bf16-mixed, 16-mixed or 64-true
+        accelerator: auto (CUDA where there is a device), cpu or cuda
+        devices: number of processes
+        workers: processes that load batches
+        checkpoint_every: steps between checkpoints within an epoch
+    """
+
+    out: str | None = None
+    resume: bool = True
+    precision: str = "32-true"
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = 1
+    workers: int = 0
+    checkpoint_every: int | None = None
+
+
+def taken(options: type, config: Any) -> Any:
+    """The options of one section from all values."""
+    names = options.__dataclass_fields__  # type: ignore[attr-defined]
+    return options(**{name: config[name] for name in names})

@@ -1,0 +1,179 @@
+"""``stgraph test``: measures a trained recogniser."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stgraph.cli.parsing import Parser, choosing
+from stgraph.cli.sets import check_name, open_part, title_of
+from stgraph.cli.show import count, say, share, table
+
+DESCRIPTION = """Recordings come from the set that the network was
+trained on unless another is named. A recording without a pose counts as wrong."""
+
+EXAMPLES = """  stgraph test --model runs/NAME/model
+  stgraph test --model runs/NAME/model --part val
+  stgraph test --model runs/NAME/model --data.path ELSEWHERE --out results.csv"""
+
+
+@dataclass
+class TestData:
+    """recordings
+
+    Args:
+        name: data set; by default that of training
+        path: its folder or archive; by default that of training
+        protocol: how it is split; by default as in training
+        args: further arguments of the set
+    """
+
+    name: str | None = None
+    path: str | None = None
+    protocol: str | None = None
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class TestOptions:
+    """what to measure
+
+    Args:
+        model: folder of the trained network (OUT/model of stgraph fit)
+        part: part of the set
+        out: CSV file to add the figures to
+        batch_size: recordings at a time; changes no figure
+    """
+
+    model: str
+    part: str = "test"
+    out: str | None = None
+    batch_size: int = 64
+
+
+def add_arguments(parser: Parser) -> None:
+    """The options."""
+    parser.add_options(TestOptions)
+    parser.add_options(TestData, "data")
+
+
+def run(config: Any) -> None:
+    """Measures and prints."""
+    from stgraph.metrics import confusion_matrix, mean_class_accuracy, top_k_accuracy, video_votes
+    from stgraph.tasks import load_recognition, predict_logits, read_task
+
+    facts = read_task(config.model)["facts"]
+    trained = facts.get("data", {})
+    wanted = {key: value for key, value in vars(config.data).items() if value}
+    if "name" in wanted and wanted["name"] != trained.get("name"):
+        trained = {}
+    chosen = {key: wanted.get(key, trained.get(key)) for key in ("name", "path", "protocol", "args")}
+    if chosen["name"] is None:
+        raise ValueError("the model does not say what it was trained on: give --data.name")
+    with choosing("test"):
+        check_name(chosen["name"], chosen["path"])
+    dataset = open_part(part=config.part, **chosen)
+    task = load_recognition(config.model)
+    if not len(dataset):
+        raise ValueError(f"the part {config.part!r} of {chosen['name']} is empty")
+    names = tuple(task.class_names or ())
+    own = tuple(dataset.class_names or ())
+    if names and own and names != own:
+        raise ValueError(
+            f"the model was trained for other classes ({', '.join(names[:3])}, ...) than those of "
+            f"{chosen['name']} ({', '.join(own[:3])}, ...)"
+        )
+    logits, y, has_pose = predict_logits(task, dataset, batch_size=config.batch_size)
+    figures = {
+        "top1": float(top_k_accuracy(logits, y, 1, has_pose)),
+        "top5": float(top_k_accuracy(logits, y, 5, has_pose)),
+        "mean_class": float(mean_class_accuracy(logits, y, has_pose)),
+    }
+    empty = int((~has_pose).sum())
+    missing = f", {empty} without a pose" if empty else ""
+    say(f"data    {title_of(chosen['name'])}, {config.part}: {count(y.numel(), 'recording')}{missing}")
+    say(f"model   {config.model}")
+    say()
+    titles = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
+    say("   ".join(f"{titles[key]} {share(value)}" for key, value in figures.items()))
+    rows = [(getattr(dataset, "protocol", None), figures, y.numel())]
+    videos = _videos(dataset)
+    if videos is not None:
+        votes = video_votes(logits, videos, has_pose)
+        value = float(top_k_accuracy(votes.scores, y[votes.first], 1, votes.has_pose))
+        say(f"top-1 {share(value)} of {count(votes.first.numel(), 'video')}, by votes")
+        rows.append((f"{rows[0][0]}_video", {"top1": value}, votes.first.numel()))
+    say()
+    labels = names or own or tuple(f"class {i}" for i in range(logits.size(1)))
+    say(_classes(confusion_matrix(logits, y, len(labels), has_pose, missing_column=True), labels))
+    if config.out is not None:
+        _write(Path(config.out), chosen["name"], config.part, facts, task, rows)
+        say(f"\nadded to {config.out}")
+
+
+def _videos(dataset: Any) -> list[str] | None:
+    """Video of each recording, if any video has several."""
+    store = dataset.store
+    if "video" not in store.column_names:
+        return None
+    videos = [str(store.column("video")[i]) for i in dataset.indices()]
+    return videos if len(set(videos)) < len(videos) else None
+
+
+def _classes(matrix: Any, names: tuple[str, ...]) -> str:
+    """A line a class: how many, how many of them right, and what the others were taken for."""
+    rows = []
+    for i, name in enumerate(names):
+        n, right = int(matrix[i].sum()), int(matrix[i, i])
+        wrong = matrix[i].clone()
+        wrong[i] = 0
+        worst = int(wrong.argmax())
+        taken = [*names, "no pose"][worst]
+        rows.append(
+            [
+                name,
+                str(n),
+                share(right / n) if n else "-",
+                f"{taken} ({int(wrong[worst])})" if int(wrong[worst]) else "",
+            ]
+        )
+    return table(["class", "n", "right", "most often taken for"], rows, text=(0, 3))
+
+
+def _word(network: Any) -> str:
+    """The network in a word: what, how deep, which blocks, how wide."""
+    config = getattr(network, "config", {})
+    depth = len(config["channels"]) if config.get("channels") else config.get("depth", "")
+    parts = [f"{type(network).__name__.lower()}{depth}", config.get("block")]
+    return "-".join([str(part) for part in parts if part] + [f"w{config.get('width', '')}"])
+
+
+def _write(
+    path: Path, name: str, part: str, facts: Any, task: Any, figures: list[tuple[Any, Any, int]]
+) -> None:
+    from stgraph.evaluation import ResultRow, command_line, commit, hardware, merge_results
+
+    network = facts.get("network", {})
+    stream = facts.get("input", {}).get("stream", "joint")
+    rows = [
+        ResultRow(
+            dataset=name,
+            protocol=str(protocol or "official").replace("cross_view", "official"),
+            split=part,
+            model=_word(task.network),
+            stream=stream if isinstance(stream, str) else f"fused{len(stream)}",
+            setting=f"supervised {network.get('partition', 'unknown')}",
+            seed=int(facts.get("seed", 0)),
+            metric=metric,
+            value=value,
+            n=n,
+            commit=commit(),
+            hardware=hardware(),
+            command=command_line(["stgraph", *sys.argv[1:]]).removeprefix("python "),
+        )
+        for protocol, values, n in figures
+        for metric, value in values.items()
+    ]
+    merge_results(path, rows)

@@ -1,0 +1,137 @@
+"""Published weights into a network of ours, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from stgraph.nn.conv import CTRGraphConv
+from stgraph.nn.models import STGCN
+from stgraph.nn.pretrained import StateDictMismatch, check_state_dict
+from stgraph.nn.published.ctrgcn import PublishedCTRGCN
+from stgraph.nn.published.files import bare_names, read_state_dict
+from stgraph.nn.published.format import Options, PublishedFormat
+from stgraph.nn.published.kth import KTHSTGCN
+from stgraph.nn.published.original import OriginalSTGCN
+from stgraph.nn.published.pyskl import PYSKL
+from stgraph.nn.published.weights import State, to_ours, to_theirs
+from stgraph.skeleton import SkeletonLayout
+
+FORMATS: tuple[PublishedFormat, ...] = (OriginalSTGCN(), PYSKL(), PublishedCTRGCN(), KTHSTGCN())
+
+
+def load_published(
+    weights: str | Path | Mapping[str, Tensor],
+    layout: SkeletonLayout | str | None = None,
+    *,
+    strides: Sequence[int] | None = None,
+    adaptive: str | None = "infer",
+    aggregate_first: bool | None = None,
+    spatial_residual: bool | None = None,
+    dilations: Sequence[int] | None = None,
+    as_published: bool = True,
+    head: bool = True,
+    dropout: float = 0.0,
+    head_dropout: float = 0.0,
+) -> STGCN:
+    """A network with published weights: the original ST-GCN, PYSKL's ST-GCN and ST-GCN++, CTR-GCN,
+    or the KTH report's, recognised by its key names.
+
+    Loading is strict: every tensor has its place. Numbers agree with the published code on batches
+    of ``SkeletonGraph.from_dense(..., keep_absent=True)``, in which absent persons and frames are
+    poses at zero.
+
+    Args:
+        weights: A state dict, or a file of one (see :func:`read_state_dict`).
+        layout: The joints; by default the layout that the published network is known for, or a
+            nameless one. Edges come from the weights in any case.
+        strides: Stride of each unit; by default 2 where channels grow, and where a shortcut
+            has a convolution that equal channels do not call for.
+        adaptive: PYSKL: what the units learn of the adjacency (None, ``"init"``, ``"offset"``,
+            ``"importance"``); inferred from names, and for a ``PA`` from whether it looks like
+            factors or like offsets: say it to be sure.
+        aggregate_first: PYSKL: ``conv_pos="post"``; inferred from shapes where K > 1, else False.
+        spatial_residual: PYSKL: a shortcut around the graph convolution; inferred from names.
+        dilations: Dilations of the temporal branches; by default 1, 2, ...
+        as_published: With a norm of its own for each person slot, if the weights have that; then
+            every recording needs that many persons, absent ones at zero. False: the norm of the
+            first slot serves every person, for ragged batches of any number of persons.
+        head: Load the classifier; False: the weights of the encoder alone, with or without one.
+        dropout: Dropout in the units, for training on.
+        head_dropout: Dropout before the classifier.
+
+    Raises:
+        StateDictMismatch: if the names are of no known network, or tensors are missing, left over
+            or of other shapes; the message lists them.
+    """
+    source = "the state dict" if isinstance(weights, Mapping) else repr(str(weights))
+    state: State = bare_names(weights) if isinstance(weights, Mapping) else read_state_dict(weights)
+    form = _recognise(state, source)
+    options = Options(
+        layout,
+        strides,
+        adaptive,
+        aggregate_first,
+        spatial_residual,
+        dilations,
+        as_published,
+        head,
+        dropout,
+        head_dropout,
+    )
+    state = form.prepare(state, options)
+    model = form.build(state, options)
+    table = form.weights(model, state)
+    expected = to_theirs(table, model.state_dict())
+    if not head:
+        state = {key: value for key, value in state.items() if not _is_head(key)}
+    check_state_dict(expected, dict(state), f"{source} ({form.name})")
+    model.load_state_dict(to_ours(table, state))
+    return model
+
+
+def to_published(model: STGCN, tensors: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The weights of a network under the names of its published counterpart.
+
+    Args:
+        model: A network of a published form: what :func:`load_published` returns.
+        tensors: Gradients or the like under the names of our state dict, instead of the weights.
+
+    Raises:
+        ValueError: if no published network has this form.
+    """
+    table = _format_of(model).weights(model, {})
+    if tensors is None:
+        return to_theirs(table, model.state_dict())
+    return to_theirs(table, tensors, gradients=True)
+
+
+def _recognise(state: State, source: str) -> PublishedFormat:
+    for form in FORMATS:
+        if form.recognises(state):
+            return form
+    shown = ", ".join(list(state)[:4]) or "no keys"
+    known = ", ".join(form.name for form in FORMATS)
+    raise StateDictMismatch(
+        f"{source} has the key names of no network that is known here ({known}); it begins with "
+        f"{shown}"
+    )
+
+
+def _format_of(model: STGCN) -> PublishedFormat:
+    block = model.config.get("block", "stgcn++")
+    original, pyskl, ctrgcn, kth = FORMATS
+    if block == "stgcn":
+        return original
+    if block in ("plain", "preactivation"):
+        return kth
+    if block == "stgcn++":
+        refined = isinstance(model.blocks[0].spatial.conv, CTRGraphConv)
+        return ctrgcn if refined else pyskl
+    raise ValueError(f"no published network has blocks {block!r}")
+
+
+def _is_head(key: str) -> bool:
+    return key.startswith(("fcn.", "fc.", "fc_layer.", "cls_head."))

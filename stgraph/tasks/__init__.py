@@ -1,0 +1,50 @@
+"""Training: Lightning modules, the data module, and one function that fits a task.
+
+This is the only room, with the command line, that knows the trainer; networks and objectives work
+without it. The epoch is chosen by validation or is the last, never by test recordings.
+"""
+
+from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_checkpoint
+from stgraph.tasks.data import SkeletonDataModule, as_source, fit_partition
+from stgraph.tasks.fit import FitResult, fit_recognition
+from stgraph.tasks.keeper import Keeper, TrainingDiverged
+from stgraph.tasks.optimisation import (
+    class_weights,
+    learning_rate_factor,
+    make_optimizer,
+    make_schedule,
+    parameter_groups,
+)
+from stgraph.tasks.predict import Predictions, evaluate_recognition, predict_logits
+from stgraph.tasks.progress import EpochLines, quiet_lightning
+from stgraph.tasks.recognition import Recognition
+from stgraph.tasks.saving import load_network, load_recognition, read_task, save_recognition
+from stgraph.tasks.transform_specs import build_transform, describe_transform
+
+recognition = ["Recognition", "SkeletonDataModule", "fit_recognition", "FitResult"]
+prediction = ["predict_logits", "Predictions", "evaluate_recognition"]
+saving = [
+    "save_recognition",
+    "load_recognition",
+    "load_network",
+    "read_task",
+    "build_transform",
+    "describe_transform",
+    "load_checkpoint",
+]
+parts = [
+    "as_source",
+    "fit_partition",
+    "make_optimizer",
+    "make_schedule",
+    "learning_rate_factor",
+    "parameter_groups",
+    "class_weights",
+    "AtomicCheckpointIO",
+    "Keeper",
+    "EpochLines",
+    "TrainingDiverged",
+    "quiet_lightning",
+]
+
+__all__ = [*recognition, *prediction, *saving, *parts]

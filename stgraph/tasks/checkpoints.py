@@ -1,0 +1,77 @@
+"""Checkpoints: written whole or not at all, read without running anybody's code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, under another name beside its place until all of it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that nobody ever sees half of it."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The tensors and plain values of a checkpoint.
+
+    Raises:
+        ValueError: if it is missing, damaged, or holds more than tensors and plain values.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ValueError(f"there is no checkpoint {str(path)!r}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"the checkpoint {str(path)!r} is damaged or holds more than tensors ({problem}); "
+            "remove it to begin anew"
+        ) from None
+    if not isinstance(state, dict):
+        raise ValueError(f"the checkpoint {str(path)!r} holds a {type(state).__name__}, no dict")
+    return state
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoints, renamed into place on the same disk and loaded as data.
+
+    Lightning's own way moves a file from the system's temporary folder, which copies it where
+    that is another disk: an interruption then leaves half a checkpoint.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Writes a checkpoint."""
+        with replacing(Path(path)) as file:
+            torch.save(checkpoint, file)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Reads a checkpoint; whatever is asked for, only tensors and plain values."""
+        return load_checkpoint(path)

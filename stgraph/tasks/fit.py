@@ -1,0 +1,287 @@
+"""Trains a task: one function around Lightning's trainer."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.strategies import DDPStrategy
+
+from stgraph.nn import PretrainedMixin
+from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_checkpoint, write_atomically
+from stgraph.tasks.data import SkeletonDataModule
+from stgraph.tasks.keeper import BEST, LAST, Keeper, TrainingStopped, stopping_politely
+from stgraph.tasks.progress import EpochLines, quiet_lightning
+from stgraph.tasks.recognition import Recognition
+from stgraph.tasks.saving import save_recognition
+
+RUN, MODEL = "run.json", "model"
+
+
+@dataclass
+class FitResult:
+    """What a training gave.
+
+    Attributes:
+        best_epoch: The chosen epoch, counted from 1; the task has its weights.
+        history: A row an epoch: ``epoch``, ``lr``, ``train/loss``, ``val/...``, ``seconds``.
+        checkpoint: Checkpoint of the chosen epoch; None without a folder.
+        folder: Folder for :func:`~stgraph.tasks.load_recognition`; None without one, or if the
+            network cannot be saved.
+        seconds: Wall time of this call.
+    """
+
+    best_epoch: int
+    history: list[dict[str, float]] = field(repr=False)
+    checkpoint: Path | None
+    folder: Path | None
+    seconds: float
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The row of the chosen epoch."""
+        return next(row for row in self.history if row["epoch"] == self.best_epoch)
+
+
+def fit_recognition(
+    task: Recognition,
+    data: SkeletonDataModule,
+    *,
+    max_epochs: int,
+    out: str | Path | None = None,
+    resume: bool = True,
+    seed: int = 0,
+    select: str | None = None,
+    early_stopping: int | None = None,
+    gradient_clip: float | None = None,
+    accumulate: int = 1,
+    precision: Any = "32-true",
+    accelerator: str = "auto",
+    devices: int = 1,
+    checkpoint_every: int | None = None,
+    progress: bool = True,
+    callbacks: Sequence[Callback] = (),
+    facts: dict[str, Any] | None = None,
+) -> FitResult:
+    """Trains a recogniser and leaves it with the weights of the chosen epoch.
+
+    Training that is stopped and resumed gives the same weights as training that was not (on the
+    CPU, with the same number of threads). The first interrupt from the keyboard ends it after its
+    step, with a checkpoint. torch's global generator is left as it was.
+
+    Args:
+        task: The task.
+        data: The recordings.
+        max_epochs: Number of epochs.
+        out: Folder for checkpoints, the history (CSV, and TensorBoard if it is installed) and the
+            trained network; None keeps everything in memory.
+        resume: Go on from the folder's last checkpoint if there is one; else begin anew.
+        seed: Of order, augmentation and dropout; initial weights are the network's business.
+        select: What chooses the epoch: a validation figure such as ``"val/top1"`` (the default
+            where there is validation), or ``"last"``.
+        early_stopping: Stop after so many epochs without a better figure of validation.
+        gradient_clip: Greatest norm of the gradient.
+        accumulate: Batches whose gradients are added up for one step.
+        precision: Lightning's: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``, ``"64-true"``.
+        accelerator: ``"auto"`` (CUDA where there is a device), ``"cpu"`` or ``"cuda"``.
+        devices: Processes (with gradients averaged over them, DDP).
+        checkpoint_every: Steps between checkpoints within an epoch.
+        progress: Show a line an epoch, and on a terminal a bar.
+        callbacks: Further callbacks of Lightning.
+        facts: What to note in the saved task's ``facts``, as JSON can hold it. A folder with other
+            facts (but for paths) holds another training.
+
+    Raises:
+        ValueError: if an argument is out of range, the epoch would be chosen by something other
+            than validation, or the folder holds another training.
+        TrainingDiverged: if the loss is no number any more.
+        KeyboardInterrupt: after an interrupt.
+    """
+    began = time.monotonic()
+    if max_epochs < 1:
+        raise ValueError(f"'fit_recognition' expected max_epochs >= 1 (got {max_epochs})")
+    if early_stopping is not None and data.val is None:
+        raise ValueError("'fit_recognition' cannot stop early without validation recordings")
+    select = check_select(select, data.val is not None)
+    folder = None if out is None else Path(out)
+    keeper = Keeper(folder, select, checkpoint_every)
+    task.seed = data.seed = seed
+    run = {
+        "max_epochs": max_epochs,
+        "seed": seed,
+        "select": select,
+        "early_stopping": early_stopping,
+        "gradient_clip": gradient_clip,
+        "accumulate": accumulate,
+        "precision": str(precision),
+        "batch_size": data.batch_size,
+        "recordings": data.train_labels.numel(),
+        **_flat(facts or {}),
+        **{key: list(v) if isinstance(v, tuple) else v for key, v in task.settings.items()},
+    }
+    resumed, finished = _find(folder, run) if resume else (None, False)
+    if finished:
+        assert resumed is not None
+        state = load_checkpoint(resumed)
+        _load_weights(task, state)
+        keeper.load_state_dict(state["callbacks"][keeper.state_key])
+    else:
+        if folder is not None and resumed is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for stale in (LAST, BEST):
+                (folder / stale).unlink(missing_ok=True)
+            _write_run(folder, run, finished=False)
+        stopping = _early_stopping(select, early_stopping)
+        with quiet_lightning(), stopping_politely(keeper), torch.random.fork_rng(devices=[]):
+            trainer = Trainer(
+                max_epochs=max_epochs,
+                accelerator=_accelerator(accelerator),
+                devices=devices,
+                strategy="auto" if devices == 1 else DDPStrategy(broadcast_buffers=False),
+                precision=precision,
+                gradient_clip_val=gradient_clip,
+                accumulate_grad_batches=accumulate,
+                logger=_logger(folder),
+                log_every_n_steps=1_000_000_000,
+                callbacks=[
+                    *callbacks,
+                    *stopping,
+                    keeper,
+                    *([EpochLines(keeper)] if progress else []),
+                ],
+                plugins=[AtomicCheckpointIO()],
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                limit_val_batches=0 if data.val is None else None,
+                use_distributed_sampler=False,
+                default_root_dir=folder,
+            )
+            task.train()
+            try:
+                trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
+            except TrainingStopped as stop:
+                where = "" if folder is None else f"; the same call goes on from {folder / LAST}"
+                raise KeyboardInterrupt(f"training stopped {stop}{where}") from None
+    return _finish(task, keeper, folder, run, facts, began)
+
+
+def check_select(select: str | None, has_val: bool) -> str:
+    """What chooses the epoch, or an error if it would be anything that test has a part in."""
+    if select is None:
+        return "val/top1" if has_val else "last"
+    if select != "last" and not select.startswith("val/"):
+        raise ValueError(
+            f"the epoch is chosen by a validation figure (val/top1, val/mean_class, val/loss) or "
+            f"is the last (got {select!r}); test figures never choose"
+        )
+    if select != "last" and not has_val:
+        raise ValueError(f"there are no validation recordings to choose by {select!r}; take 'last'")
+    return select
+
+
+def _finish(
+    task: Recognition,
+    keeper: Keeper,
+    folder: Path | None,
+    run: dict[str, Any],
+    facts: dict[str, Any] | None,
+    began: float,
+) -> FitResult:
+    checkpoint = None
+    if folder is not None:
+        checkpoint = folder / (LAST if keeper.select == "last" else BEST)
+    if keeper.select != "last":
+        if checkpoint is not None:
+            _load_weights(task, load_checkpoint(checkpoint))
+        elif keeper.best_state is not None:
+            task.load_state_dict(keeper.best_state)
+    task.eval()
+    saved = None
+    if folder is not None and isinstance(task.network, PretrainedMixin):
+        saved = folder / MODEL
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+        if task.global_rank == 0:
+            save_recognition(task, saved, facts)
+            _write_run(folder, run, finished=True)
+    elif folder is not None and task.global_rank == 0:
+        _write_run(folder, run, finished=True)
+    return FitResult(
+        keeper.best_epoch, keeper.history, checkpoint, saved, time.monotonic() - began
+    )
+
+
+def _load_weights(task: Recognition, state: dict[str, Any]) -> None:
+    task.load_state_dict(state["state_dict"])
+
+
+def _find(folder: Path | None, run: dict[str, Any]) -> tuple[Path | None, bool]:
+    """The checkpoint to go on from, and whether the training is finished."""
+    if folder is None or not (folder / LAST).is_file():
+        return None, False
+    file = folder / RUN
+    try:
+        known = json.loads(file.read_text("utf-8"))
+        finished = bool(known.pop("finished"))
+    except (OSError, ValueError, KeyError):
+        raise ValueError(
+            f"{str(folder)!r} holds a checkpoint but no readable {RUN}; take another folder, or "
+            "resume=False to begin anew"
+        ) from None
+    run = json.loads(json.dumps(run))
+    known.update({key: None for key in run if key not in known})
+    run.update({key: None for key in known if key not in run})
+    other = [f"{k} {known[k]!r} there, {v!r} here" for k, v in run.items() if known[k] != v]
+    if other:
+        raise ValueError(
+            f"{str(folder)!r} holds another training ({'; '.join(other)}); take another folder, or "
+            "resume=False to begin anew"
+        )
+    return folder / LAST, finished
+
+
+def _flat(facts: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Facts by dotted names, without paths: a data set may have moved."""
+    out: dict[str, Any] = {}
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            out.update(_flat(value, f"{before}{key}."))
+        elif key != "path":
+            out[before + key] = value
+    return out
+
+
+def _write_run(folder: Path, run: dict[str, Any], finished: bool) -> None:
+    text = json.dumps({**run, "finished": finished}, indent=1) + "\n"
+    write_atomically(folder / RUN, text.encode())
+
+
+def _early_stopping(select: str, patience: int | None) -> list[Callback]:
+    if patience is None:
+        return []
+    monitor = "val/loss" if select == "last" else select
+    mode = "min" if monitor.endswith("loss") else "max"
+    return [EarlyStopping(monitor, patience=patience, mode=mode, check_finite=False)]
+
+
+def _accelerator(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+def _logger(folder: Path | None) -> Any:
+    if folder is None or importlib.util.find_spec("tensorboard") is None:
+        return False
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(folder, name="tensorboard", version="")

@@ -1,0 +1,106 @@
+"""Predictions and figures of a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stgraph.io import StoreLoader
+from stgraph.metrics import mean_class_accuracy, top_k_accuracy
+from stgraph.tasks.data import as_source
+from stgraph.tasks.recognition import Recognition
+
+
+class Predictions(NamedTuple):
+    """Predictions of recordings, in their order.
+
+    Attributes:
+        logits: [n, C].
+        y: Class numbers, int64 [n]; -1 where there are none.
+        has_pose: Whether there was anything to look at, bool [n].
+    """
+
+    logits: Tensor
+    y: Tensor
+    has_pose: Tensor
+
+
+def predict_logits(
+    task_or_model: Recognition | nn.Module,
+    dataset: Any,
+    *,
+    batch_size: int = 64,
+    transform: Callable[..., Any] | None = None,
+) -> Predictions:
+    """What a network says about every recording, in evaluation mode.
+
+    Args:
+        task_or_model: A :class:`Recognition` (its transform applies, and the average of its weights
+            if it has one), or a network that takes a batch and returns logits.
+        dataset: A data set, a store, or a list of graphs.
+        batch_size: Recordings at a time; the result does not depend on it.
+        transform: Applied to each batch, before the task's own.
+
+    Returns:
+        On the CPU.
+
+    Raises:
+        TypeError: if ``dataset`` is something else.
+        ValueError: if it is empty.
+    """
+    source = as_source(dataset, "dataset")
+    device = next((p.device for p in task_or_model.parameters()), torch.device("cpu"))
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    training = {module: module.training for module in task_or_model.modules()}
+    task_or_model.eval()
+    try:
+        with torch.inference_mode():
+            for batch in StoreLoader(source, batch_size):
+                y = getattr(batch, "y", None)
+                if y is None:
+                    y = torch.full((batch.num_recordings,), -1)
+                batch = batch.to(device)
+                if transform is not None:
+                    batch = transform(batch)
+                if isinstance(task_or_model, Recognition):
+                    batch = task_or_model.prepare(batch)
+                    logits = task_or_model.network(batch)
+                else:
+                    logits = task_or_model(batch)
+                has_pose = batch.poses_per_recording > 0
+                parts.append((logits.float().cpu(), y.cpu(), has_pose.cpu()))
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+    logits, y, has_pose = (torch.cat(column).clone() for column in zip(*parts, strict=True))
+    return Predictions(logits, y, has_pose)
+
+
+def evaluate_recognition(
+    task_or_model: Recognition | nn.Module,
+    dataset: Any,
+    *,
+    batch_size: int = 64,
+    transform: Callable[..., Any] | None = None,
+) -> dict[str, float]:
+    """Figures of a network on labelled recordings.
+
+    Arguments as :func:`predict_logits`.
+
+    Returns:
+        ``top1``, ``top5`` and ``mean_class`` as fractions, the number ``n`` of recordings, and
+        ``n_no_pose`` of those without a pose, which count as wrong.
+    """
+    logits, y, has_pose = predict_logits(
+        task_or_model, dataset, batch_size=batch_size, transform=transform
+    )
+    return {
+        "top1": float(top_k_accuracy(logits, y, 1, has_pose)),
+        "top5": float(top_k_accuracy(logits, y, 5, has_pose)),
+        "mean_class": float(mean_class_accuracy(logits, y, has_pose)),
+        "n": y.numel(),
+        "n_no_pose": int((~has_pose).sum()),
+    }

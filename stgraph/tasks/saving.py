@@ -1,0 +1,111 @@
+"""A trained recogniser in a folder: the network, and what it takes to use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import stgraph.nn
+from stgraph.nn import PretrainedMixin
+from stgraph.tasks.checkpoints import write_atomically
+from stgraph.tasks.recognition import Recognition
+from stgraph.tasks.transform_specs import build_transform, describe_transform
+
+TASK_NAME = "task.json"
+
+
+def load_network(folder: str | Path, **changes: Any) -> Any:
+    """The network of a folder, whatever class of :mod:`stgraph.nn` it is.
+
+    Args:
+        folder: As ``from_pretrained`` takes it.
+        **changes: Arguments of the constructor to use instead of the saved ones.
+
+    Raises:
+        ValueError: if the folder holds no network of ours.
+    """
+    file = Path(folder) / "config.json"
+    if not file.is_file():
+        raise ValueError(f"{str(folder)!r} holds no saved network (there is no config.json)")
+    try:
+        name = json.loads(file.read_text("utf-8"))["model"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{str(file)!r} does not describe a network") from None
+    known = [n for n in stgraph.nn.__all__ if hasattr(getattr(stgraph.nn, n), "from_pretrained")]
+    if name not in known:
+        raise ValueError(f"{str(file)!r} describes a {name!r}; known are {', '.join(known)}")
+    return getattr(stgraph.nn, name).from_pretrained(folder, **changes)
+
+
+def save_recognition(
+    task: Recognition, folder: str | Path, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Writes ``config.json``, ``model.safetensors`` and ``task.json``.
+
+    The weights are those that predict: the average where there is one. A transform that is none of
+    :mod:`stgraph.transforms` is noted by its name and has to be given again when loading.
+
+    Args:
+        task: The trained task; its network has ``save_pretrained``.
+        folder: Where to.
+        facts: Anything else worth knowing that JSON can hold (data set, stream, recipe).
+
+    Raises:
+        ValueError: if the network cannot be saved.
+    """
+    network = task.network
+    if not isinstance(network, PretrainedMixin):
+        raise ValueError(f"a {type(network).__name__} has no 'save_pretrained'")
+    network.save_pretrained(folder)
+    layout = getattr(network, "layout", None)
+    description = {
+        "task": "recognition",
+        "version": 1,
+        "num_classes": task.num_classes,
+        "class_names": task.class_names,
+        "layout": None if layout is None else layout.name,
+        "transform": describe_transform(task.transform),
+        "facts": dict(facts or {}),
+    }
+    text = json.dumps(description, indent=1) + "\n"
+    write_atomically(Path(folder) / TASK_NAME, text.encode())
+
+
+def read_task(folder: str | Path) -> dict[str, Any]:
+    """What ``task.json`` says.
+
+    Raises:
+        ValueError: if there is none, or it is none of ours.
+    """
+    file = Path(folder) / TASK_NAME
+    if not file.is_file():
+        raise ValueError(f"{str(folder)!r} holds no trained task (there is no {TASK_NAME})")
+    try:
+        description = json.loads(file.read_text("utf-8"))
+        if description["task"] != "recognition" or description["version"] != 1:
+            raise ValueError
+        int(description["num_classes"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{str(file)!r} does not describe a recognition task") from None
+    return description
+
+
+def load_recognition(folder: str | Path, **changes: Any) -> Recognition:
+    """The task that :func:`save_recognition` wrote, ready to predict.
+
+    Args:
+        folder: Where from.
+        **changes: Arguments of the task to use instead, such as a ``transform`` of your own.
+
+    Raises:
+        ValueError: if a file is missing, damaged, or does not fit.
+    """
+    description = read_task(folder)
+    arguments: dict[str, Any] = {"class_names": description["class_names"]}
+    if "transform" not in changes:
+        arguments["transform"] = build_transform(description["transform"])
+    arguments.update(changes)
+    task = Recognition(load_network(folder), description["num_classes"], **arguments)
+    return task.eval()

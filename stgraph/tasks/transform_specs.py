@@ -1,0 +1,84 @@
+"""Transforms as data: what a recipe or a saved task says, and back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch_geometric.transforms import Compose
+
+import stgraph.transforms as room
+
+Spec = list[str | dict[str, Any]]
+
+
+def build_transform(spec: Sequence[str | dict[str, Any]] | None) -> Callable[..., Any] | None:
+    """Transforms of :mod:`stgraph.transforms` from their names and arguments.
+
+    Args:
+        spec: Names, or ``{name: arguments}``, in their order.
+
+    Returns:
+        The transforms one after the other; None if there are none.
+
+    Raises:
+        ValueError: if a name or an argument is unknown.
+    """
+    transforms = [_build(item) for item in spec or ()]
+    if len(transforms) < 2:
+        return transforms[0] if transforms else None
+    return Compose(transforms)
+
+
+def _build(item: str | dict[str, Any]) -> Any:
+    if isinstance(item, str):
+        item = {item: {}}
+    if not isinstance(item, dict) or len(item) != 1:
+        raise ValueError(f"expected a transform as a name or {{name: arguments}} (got {item!r})")
+    ((name, arguments),) = item.items()
+    known = [name for name in room.__all__ if name != "SkeletonTransform"]
+    if name == "unsaved":
+        raise ValueError(f"the transform {arguments} could not be written down; build it in Python")
+    if name not in known:
+        raise ValueError(f"unknown transform {name!r}; known are {', '.join(sorted(known))}")
+    try:
+        return getattr(room, name)(**{k: _tuples(v) for k, v in (arguments or {}).items()})
+    except TypeError as error:
+        raise ValueError(f"the transform {name}: {error}") from None
+
+
+def describe_transform(transform: Any) -> Spec:
+    """A transform as :func:`build_transform` takes it; strangers become ``{"unsaved": repr}``."""
+    if transform is None:
+        return []
+    if isinstance(transform, Compose):
+        return [item for part in transform.transforms for item in describe_transform(part)]
+    name = type(transform).__name__
+    if getattr(room, name, None) is not type(transform):
+        return [{"unsaved": repr(transform)}]
+    arguments = {}
+    for parameter in inspect.signature(type(transform)).parameters.values():
+        value = getattr(transform, parameter.name, parameter.default)
+        if parameter.name == "generator" or value is parameter.default:
+            continue
+        if not _is_plain(value):
+            return [{"unsaved": repr(transform)}]
+        if value != parameter.default:
+            arguments[parameter.name] = _plain(value)
+    return [{name: arguments} if arguments else name]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON and YAML have lists where constructors take tuples."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

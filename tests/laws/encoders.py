@@ -1,0 +1,75 @@
+"""The encoders that obey the laws: every block and several convolutions, tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch_geometric.nn import GATv2Conv
+
+from stgraph.nn import STGCN
+from stgraph.nn.models import CTRGCN, STGCNPlusPlus
+from stgraph.skeleton import SkeletonLayout
+from stgraph.testing import randomise_norms
+
+BODY = SkeletonLayout(
+    name="body",
+    joints=["hip", "neck", "left_hand", "right_hand", "left_foot", "right_foot"],
+    bones=[(0, 1), (1, 2), (1, 3), (0, 4), (0, 5)],
+    centre=0,
+    left_right=[(2, 3), (4, 5)],
+)
+HAND = SkeletonLayout("hand", ["palm", "thumb", "finger"], [(0, 1), (0, 2)], centre=0)
+
+Make = Callable[..., nn.Module]
+
+
+def _stgcn(**own: Any) -> Make:
+    def make(**kwargs: Any) -> nn.Module:
+        arguments = {"layout": BODY, "channels": [4, 4, 8], "temporal_kernel": 5, **own, **kwargs}
+        return STGCN(3, **arguments)
+
+    return make
+
+
+def _anywhere(**own: Any) -> Make:
+    return _stgcn(layout=None, edge_importance=False, data_norm="channel", **own)
+
+
+def _plus_plus(**kwargs: Any) -> nn.Module:
+    arguments = {"layout": BODY, "channels": [12, 12, 24], "strides": [1, 1, 2], **kwargs}
+    return STGCNPlusPlus(3, **arguments)
+
+
+def _ctr(**kwargs: Any) -> nn.Module:
+    return CTRGCN(3, **{"layout": BODY, "channels": [8, 8, 16], "strides": [1, 1, 2], **kwargs})
+
+
+ENCODERS: dict[str, Make] = {
+    "stgcn": _stgcn(),
+    "plain": _stgcn(block="plain"),
+    "preactivation": _stgcn(block="preactivation"),
+    "distance, two hops": _stgcn(partition="distance", data_norm="channel"),
+    "no importance": _stgcn(edge_importance=False, partition="symmetrical", data_norm="none"),
+    "any layout": _anywhere(),
+    "GATv2Conv": _stgcn(conv=GATv2Conv, edge_importance=False, channels=[4, 4]),
+    "GINConv": _anywhere(conv="GINConv", channels=[4, 4]),
+    "TransformerConv": _stgcn(conv="TransformerConv", edge_importance=False, channels=[4, 4]),
+    "ST-GCN++": _plus_plus,
+    "CTR-GCN": _ctr,
+}
+FOLDING = [name for name in ENCODERS if "Conv" not in name]
+BOUND = [name for name in ENCODERS if name not in ("any layout", "GINConv")]
+
+
+def encoder(name: str, dtype: torch.dtype = torch.float64, **kwargs: Any) -> nn.Module:
+    """A fresh encoder whose parameters and statistics look as after some training."""
+    torch.manual_seed(0)
+    model = randomise_norms(ENCODERS[name](**kwargs))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            # what starts at exactly 0 or 1 (importance, refinements) would hide mistakes
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model.to(dtype)
