@@ -5,9 +5,6 @@ is drawn only when its file is named; otherwise the committed one stays:
 
     python docs/make_figures.py --utd-mhad path/to/utd_mhad
     python docs/make_figures.py --only batch graph
-    python docs/make_figures.py --readme-results experiments/results
-
-The last one fills the table of the README from result files.
 """
 
 from __future__ import annotations
@@ -33,14 +30,6 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangl
 from torch import Tensor
 
 from stgraph import SkeletonGraph, SkeletonLayout, resolve_layout, resolve_partition
-from stgraph.evaluation.tables import (
-    COLUMNS,
-    ResultRow,
-    format_score,
-    markdown_table,
-    read_results,
-    summarise,
-)
 from stgraph.transforms import Stream
 from stgraph.viz import (
     draw_partition,
@@ -54,7 +43,6 @@ from stgraph.viz import (
 from stgraph.viz.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
 
 FIGURES = Path(__file__).resolve().parent / "figures"
-README = Path(__file__).resolve().parent.parent / "README.md"
 WIDTH = 7.4  # inches; a page shows them at about 100 pixels an inch
 PALE_BLUE, PALE_ORANGE, PALE_GREEN, PALE_GREY = "#DCEBF5", "#FBEFD3", "#D9F0E8", "#F1F3F4"
 TRACKS = (BLUE, ORANGE, GREEN, PURPLE)
@@ -204,8 +192,10 @@ def draw_layout() -> Figure:
 
     draw_skeleton(layout, pose, ax=axes[0], size=0.95, title="joints, bones, sides")
     pelvis, knee = (name_of[j] for j in ("pelvis", "right_knee"))
+    x, y = pose[pelvis].tolist()
     axes[0].scatter(
-        *pose[pelvis].tolist(),
+        x,
+        y,
         s=150,
         facecolor="none",
         edgecolor=INK,
@@ -248,7 +238,9 @@ def draw_layout() -> Figure:
     for joint in range(layout.num_joints):
         far = int(hops[joint])
         shade = shades(far / int(hops.max()))
-        axes[1].scatter(*pose[joint].tolist(), s=95, color=[shade], edgecolor="white", zorder=4)
+        axes[1].scatter(
+            pose[joint, 0], pose[joint, 1], s=95, color=[shade], edgecolor="white", zorder=4
+        )
         axes[1].annotate(
             str(far),
             (float(pose[joint, 0]), float(pose[joint, 1])),
@@ -699,83 +691,7 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
 }
 
 
-# --- the table of the README ----------------------------------------------------------------------
-ROWS = {
-    "spatial": "spatial configuration",
-    "symmetrical": "symmetrical",
-    "distance": "distance",
-    "uniform": "uniform",
-    "identity": "*no edges*",
-    "random": "*random edges*",
-    "logistic-regression": "*logistic regression*",
-    "majority": "*majority class*",
-}
-TITLES = {
-    "kth": "KTH",
-    "kth_synthetic": "KTH stand-in (SYNTHETIC)",
-    "nw_ucla": "NW-UCLA",
-    "penn_action": "Penn Action",
-}
-
-
-def row_of(row: ResultRow) -> str:
-    """The row of the table that a figure belongs to; empty for other settings and epochs."""
-    words = row.setting.removeprefix("supervised").removesuffix("best-val").strip()
-    word = row.model if words == "no-graph" else words
-    return word if word in ROWS else ""
-
-
-def results_table(rows: Sequence[ResultRow]) -> str:
-    """Strategies and controls against data sets: top-1 of the official test recordings.
-
-    Where several networks were compared on a set, the one with the most strategies is shown.
-    """
-    columns: dict[tuple[str, str, str], dict[str, dict[str, list[ResultRow]]]] = {}
-    for row in rows:
-        word = row_of(row)
-        if row.metric != "top1" or row.split not in ("test", "test_clean") or not word:
-            continue
-        if not row.protocol.endswith("_video"):
-            column = columns.setdefault((row.dataset, row.protocol, row.split), {})
-            column.setdefault(row.model, {}).setdefault(word, []).append(row)
-    header, cells = ["edges"], {word: [ROWS[word]] for word in ROWS}
-    for (dataset, protocol, split), models in sorted(columns.items()):
-        networks = {name: words for name, words in models.items() if name not in ROWS}
-        if not networks:
-            continue
-        most = max(networks, key=lambda name: len(networks[name]))
-        shown = {**networks[most], **{name: models[name][name] for name in ROWS if name in models}}
-        n = next(iter(shown.values()))[0].n
-        part = f", {protocol}" + split.removeprefix("test").replace("_", ", ")
-        header.append(f"{TITLES.get(dataset, dataset)}{part} (n = {n})")
-        for word, line in cells.items():
-            (summary,) = summarise(shown.get(word, [])).values() or (None,)
-            line.append(format_score(summary))
-    lines = [line for line in cells.values() if any(cell != "-" for cell in line[1:])]
-    return markdown_table(header, lines) if len(header) > 1 else ""
-
-
-def fill_results(results: Path, readme: Path = README) -> None:
-    """Writes the means of the result files between the marks of the README."""
-    rows = [row for file in sorted(results.rglob("*.csv")) for row in readable(file)]
-    table = results_table(rows)
-    if not table:
-        raise SystemExit(f"{results} holds no result file that compares partitions on a test part")
-    table += "\n\nTop-1, mean ± standard deviation over seeds; the epoch is chosen by validation. "
-    table += "In italics: controls."
-    text = readme.read_text(encoding="utf-8")
-    marks = r"(<!-- results -->\n).*?(<!-- /results -->)"
-    text = re.sub(marks, lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.DOTALL)
-    readme.write_text(text, encoding="utf-8")
-
-
-def readable(file: Path) -> list[ResultRow]:
-    """The rows of a result file; none of a CSV with other columns, such as a benchmark's."""
-    with file.open(encoding="utf-8") as lines:
-        known = lines.readline().strip() == ",".join(COLUMNS)
-    return read_results(file) if known else []
-
-
+# --- files ---------------------------------------------------------------------------------------
 def shortened(path: re.Match[str]) -> str:
     """The outline of a path with two decimals: more than any screen shows."""
     return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
@@ -799,12 +715,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=[*DRAWINGS], help="draw these alone")
     parser.add_argument("--utd-mhad", type=Path, help="folder of UTD-MHAD: draws the README's pose")
-    parser.add_argument("--readme-results", type=Path, help="folder of result files: fills a table")
     options = parser.parse_args()
     FIGURES.mkdir(exist_ok=True)
-    if options.readme_results is not None:
-        fill_results(options.readme_results)
-        return
     for name in options.only or DRAWINGS:
         with house_style():
             save(DRAWINGS[name](), name)

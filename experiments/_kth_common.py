@@ -226,7 +226,7 @@ def heading(sets: ComparisonSets, recipe: Recipe, what: str, out: Path) -> None:
         + " + score"
         * recipe.score_channel,
         "training": f"{recipe.optimizer}, rate {recipe.lr:g} ({recipe.schedule}), batch "
-        f"{recipe.batch_size}, {recipe.epochs} epochs, "
+        f"{recipe.batch_size}, {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, "
         + ("augmented" if recipe.augment else "not augmented"),
         "kept in": f"{out} (the same command goes on where it was stopped)",
     }
@@ -253,15 +253,18 @@ def compare(
     numbers = range(arguments.first_seed, arguments.first_seed + seeds)
     jobs = [(setting, seed) for seed in numbers for setting in settings]
     workers = num_workers(arguments)
-    runs = run_comparison(
-        jobs,
-        recipe,
-        sets,
-        out,
-        workers=workers,
-        progress=workers == 1,
-        report=Progress(len(jobs), workers),
-    )
+    try:
+        runs = run_comparison(
+            jobs,
+            recipe,
+            sets,
+            out,
+            workers=workers,
+            progress=workers == 1,
+            report=Progress(len(jobs), workers),
+        )
+    except KeyboardInterrupt:
+        raise SystemExit("\nstopped; the same command goes on from here") from None
     return Outcome(sets, recipe, list(settings), runs, controls)
 
 

@@ -6,6 +6,7 @@ import ast
 import csv
 import importlib
 import importlib.util
+import json
 import re
 import shlex
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import stgraph.datasets
@@ -149,6 +151,35 @@ def test_the_command_line_understands_what_pages_show(line: str) -> None:
         assert parser.parse(arguments) is not None
 
 
+@pytest.mark.slow
+def test_five_commands_lead_from_pose_files_to_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stgraph.cli import main
+
+    page = REPOSITORY / "docs" / "guides" / "training.md"
+    blocks = list(fences(page))
+    (script, *_) = [text for language, text in blocks if language == "python"]
+    (five,) = [text for _, text in blocks if "make_store.py" in text]
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    for folder in (
+        Path("clips") / name / f"{i:02d}" for name in ("kick", "wave") for i in range(4)
+    ):
+        folder.mkdir(parents=True)
+        for frame in range(6):
+            person = {"pose_keypoints_2d": draw.uniform(1, 100, 75).tolist()}
+            text = json.dumps({"people": [person] if frame != 3 else []})
+            (folder / f"video_{frame:012d}_keypoints.json").write_text(text)
+    exec(compile(script, "make_store.py", "exec"), {"__name__": "make_store"})  # noqa: S102
+    commands = [line.split()[1:] for line in five.splitlines() if line.startswith("stgraph")]
+    assert len(five.splitlines()) == 5
+    for arguments in commands:
+        extra = ["--epochs", "1"] if arguments[0] == "fit" else []
+        assert main([*arguments, *extra]) == 0
+    assert re.search(r"^01 +(kick|wave) +0\.\d+$", capsys.readouterr().out, re.M)
+
+
 # --- tables ---
 def test_the_page_on_data_sets_names_every_set_and_protocol() -> None:
     text = (REPOSITORY / "docs" / "guides" / "datasets.md").read_text("utf-8")
@@ -191,7 +222,7 @@ def write_results(path: Path) -> None:
 
 
 def test_result_files_fill_the_table_between_the_marks(tmp_path: Path) -> None:
-    script = load_script("make_figures")
+    script = load_script("readme_table")
     write_results(tmp_path / "x.csv")
     (tmp_path / "bench.csv").write_text("workload,ratio\n", "utf-8")
     readme = tmp_path / "README.md"

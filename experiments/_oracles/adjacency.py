@@ -18,6 +18,7 @@ from stgraph.skeleton import (
     SpatialConfiguration,
     Symmetrical,
     Uniform,
+    named_layouts,
     normalise_adjacency,
     resolve_layout,
     resolve_partition,
@@ -26,12 +27,12 @@ from stgraph.skeleton import (
 TOLERANCE = 1e-6
 # Layouts that a reference has and no configuration describes: st-gcn's NTU joints without the
 # spine shoulder, whose centre (a number from 1 there) is used as a number from 0.
-NTU_EDGE = [
+NTU_EDGE: list[tuple[int, int]] = [
     *((1, 2), (3, 2), (4, 3), (5, 2), (6, 5), (7, 6), (8, 7), (9, 2), (10, 9), (11, 10), (12, 11)),
     *((13, 1), (14, 13), (15, 14), (16, 15), (17, 1), (18, 17), (19, 18), (20, 19), (21, 22)),
     *((22, 8), (23, 24), (24, 12)),
 ]
-DESCRIBED = {
+DESCRIBED: dict[str, dict[str, Any]] = {
     "ntu_edge24": {"num_node": 24, "center": 2, "edges": [(a - 1, b - 1) for a, b in NTU_EDGE]}
 }
 NAMED = {
@@ -66,6 +67,16 @@ def layout_from(name: str, description: Mapping[str, Any]) -> SkeletonLayout:
     )
 
 
+def named_like(name: str) -> str:
+    """The named layout that a short name such as `sbu15` stands for."""
+    word, count = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]
+    for known in named_layouts():
+        joints = known.split("_")[-1] if known.split("_")[-1].isdigit() else ""
+        if known.replace("_", "") == name.replace("_", "") or (joints == count and word in known):
+            return known
+    return name
+
+
 def find_layout(reference: str, name: str, config: Mapping[str, Any]) -> SkeletonLayout:
     """The layout of a key, by the reference's own description or that of another reference.
 
@@ -78,7 +89,7 @@ def find_layout(reference: str, name: str, config: Mapping[str, Any]) -> Skeleto
     others = [value for key, value in config.items() if key.endswith(f"/{base}")]
     description = own or DESCRIBED.get(base) or (others[0] if others else None)
     if description is None:
-        layout = resolve_layout(NAMED.get(base, base))
+        layout = resolve_layout(NAMED.get(base) or named_like(base))
     else:
         layout = layout_from(name, description)
     if not found:
@@ -131,7 +142,7 @@ def source_first(adjacency: Tensor) -> Tensor:
 def stgcn(layout: SkeletonLayout, parts: Sequence[str]) -> Tensor:
     """st-gcn's strategies: source joint first, nearer joints after the others."""
     strategy, hop, *rest = parts
-    hops = {"max_hop": int(hop.removeprefix("hop"))}
+    hops: dict[str, Any] = {"max_hop": int(hop.removeprefix("hop"))}
     if rest:
         hops["dilation"] = int(rest[0].removeprefix("dil"))
     if strategy == "hop_dis":
@@ -176,8 +187,7 @@ def kth(case: Case, layout: SkeletonLayout, parts: Sequence[str], where: str) ->
     hop = int(ring.removeprefix("d"))
     how = {"raw": "none", "normalized_asbuilt": "as_built", "normalized_intended": "symmetric"}
     if strategy.startswith("spatial"):
-        kind = strategy.removeprefix("spatial_")
-        distance = case.tensor(f"{where}/avg_distances_{kind}")
+        distance = case.tensor(f"{where}/avg_distances{strategy.removeprefix('spatial')}")
         rule: PartitionStrategy = SpatialConfiguration("measured", distance, max_hop=hop)
     else:
         kinds: dict[str, Callable[..., PartitionStrategy]] = {
@@ -208,7 +218,7 @@ def check(arrays: Arrays, config: Mapping[str, Any]) -> Iterator[Result | str]:
     """Every table; large entries are compared relative to the largest."""
     case = Case("", arrays, config)
     for key in arrays:
-        if "/" not in key or key.rsplit("/", 1)[1].startswith("avg_distances_"):
+        if "/" not in key or key.rsplit("/", 1)[1].startswith("avg_distances"):
             continue
         try:
             expected = case.tensor(key).double()

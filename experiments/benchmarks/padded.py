@@ -7,6 +7,7 @@ einsum with the adjacency, batch norm, ReLU, a 9x1 convolution, batch norm, the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -122,8 +123,9 @@ def padded_twin(model: STGCN) -> PaddedSTGCN:
     if model.layout is None or model.head is None or model.num_classes is None:
         raise ValueError("'padded_twin' expected an STGCN with a layout and num_classes")
     partition = model.partition_of(model.layout)
-    kernel = model.blocks[0].temporal.kernel
-    twin = PaddedSTGCN(
+    blocks: Any = model.blocks
+    kernel = blocks[0].temporal.kernel
+    twin: Any = PaddedSTGCN(
         model.in_channels,
         model.num_classes,
         partition.dense(),
@@ -132,12 +134,11 @@ def padded_twin(model: STGCN) -> PaddedSTGCN:
         kernel,
     )
     copy = _copy_module
+    head: Any = model.head
     copy(twin.data_bn, model.data_norm)
-    copy(twin.fc, model.head[-1])
+    copy(twin.fc, head[-1])
     places = (partition.edge_type, partition.edge_index[0], partition.edge_index[1])
-    for ours, theirs, importance in zip(
-        model.blocks, twin.blocks, twin.edge_importance, strict=True
-    ):
+    for ours, theirs, importance in zip(blocks, twin.blocks, twin.edge_importance, strict=True):
         copy(theirs.gcn, ours.spatial.conv)
         copy(theirs.tcn[0], ours.norm1)
         copy(theirs.tcn[2], ours.temporal)

@@ -62,12 +62,12 @@ def interleaved(sides: Sequence[Side], phase: str, repeats: int, budget: float) 
     seconds: list[list[float]] = [[] for _ in sides]
     for side in sides:
         run(side)
+    gc.collect()
     begin = time.perf_counter()
     for done in range(repeats):
         if done >= 2 and time.perf_counter() - begin > budget:
             break
         for own, side in zip(seconds, sides, strict=True):
-            gc.collect()
             start = time.perf_counter()
             run(side)
             own.append(time.perf_counter() - start)
@@ -104,18 +104,17 @@ def time_rows(
 
 
 # --- memory -------------------------------------------------------------------------------------
-def resident_bytes() -> int:
-    """Memory that this process holds now (Linux), or held at most so far (elsewhere)."""
-    status = Path("/proc/self/statm")
+def memory_bytes(what: str) -> int:
+    """Memory of this process, ``"now"`` or at its ``"peak"``.
+
+    Where the system does not tell (not Linux), "now" is the peak so far.
+    """
+    status = Path("/proc/self/status")
     if status.exists():
-        import resource
-
-        return int(status.read_text().split()[1]) * resource.getpagesize()
-    return peak_bytes()
-
-
-def peak_bytes() -> int:
-    """Most memory that this process has held."""
+        # not ru_maxrss: a process inherits that of the one which started it
+        key = {"now": "VmRSS:", "peak": "VmHWM:"}[what]
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith(key))
+        return int(line.split()[1]) * 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -128,9 +127,9 @@ def peak_of_a_step(name: str, workload: Workload, width: int) -> int:
     RUN["train"](make_side(name, warm, width))
     side = make_side(name, workload, width)
     gc.collect()
-    before = resident_bytes()
+    before = memory_bytes("now")
     RUN["train"](side)
-    return peak_bytes() - before
+    return memory_bytes("peak") - before
 
 
 def memory_rows(workload: Workload, others: Sequence[str], width: int, quick: bool) -> list[Row]:
@@ -243,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         workload = make_workload(name, options.quick)
         notes.append(workload.describe())
         print(f"\n{notes[-1]}", flush=True)
-        budget = 6.0 if options.quick else 120.0
+        budget = 4.0 if options.quick else 120.0
         new = []
         if timed:
             new += time_rows(workload, timed, options.others, width, options.repeats, budget)

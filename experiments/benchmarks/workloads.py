@@ -82,7 +82,7 @@ def make_workload(name: str, quick: bool = False) -> Workload:
     if name == "ntu_like":
         return Workload(name, ntu_like_lengths(11 if quick else 33, g, quantiles=True), 100, 2)
     if name == "natural":
-        return Workload(name, natural_lengths(6 if quick else 17, g, quantiles=True), 300, 2)
+        return Workload(name, natural_lengths(5 if quick else 17, g, quantiles=True), 300, 2)
     if name == "full_length":
         return Workload(name, [[100] for _ in range(6 if quick else 32)], 100, 1)
     raise ValueError(f"unknown workload {name!r}; known are ntu_like, natural, full_length")

@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILURE
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         return complain(one_line(str(error)) or type(error).__name__, FAILURE, debug, name)
-    except Exception as error:  # noqa: BLE001 - the last resort of a command
+    except Exception as error:
         text = f"{type(error).__name__}: {one_line(str(error))} (--debug shows where)"
         return complain(text, FAILURE, debug, name)
 

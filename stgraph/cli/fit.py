@@ -150,7 +150,12 @@ def find_network(name: str) -> Any:
 
 
 def _build(
-    network_class: Any, options: NetworkOptions, data: Any, transform: Any, partition: Any, layout: Any
+    network_class: Any,
+    options: NetworkOptions,
+    data: Any,
+    transform: Any,
+    partition: Any,
+    layout: Any,
 ) -> Any:
     """The network for some recordings, whose partition may measure those of training."""
     from stgraph.tasks import fit_partition

@@ -51,7 +51,9 @@ class StoreSplit:
 def dataset_classes() -> dict[str, Any]:
     """The classes of the data sets by their names."""
     classes = [getattr(room, name) for name in room.__all__]
-    classes = [c for c in classes if inspect.isclass(c) and isinstance(getattr(c, "key", None), str)]
+    classes = [
+        c for c in classes if inspect.isclass(c) and isinstance(getattr(c, "key", None), str)
+    ]
     return {c.key: c for c in classes}
 
 

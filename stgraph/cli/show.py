@@ -40,5 +40,3 @@ def share(value: float) -> str:
 def count(number: int, what: str) -> str:
     """``1 recording``, ``2 recordings``."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-

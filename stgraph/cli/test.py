@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stgraph.cli.parsing import Parser, choosing
-from stgraph.cli.sets import check_name, open_part, title_of
+from stgraph.cli.sets import check_name, dataset_classes, open_part, title_of
 from stgraph.cli.show import count, say, share, table
 
 DESCRIPTION = """Recordings come from the set that the network was
@@ -69,7 +71,9 @@ def run(config: Any) -> None:
     wanted = {key: value for key, value in vars(config.data).items() if value}
     if "name" in wanted and wanted["name"] != trained.get("name"):
         trained = {}
-    chosen = {key: wanted.get(key, trained.get(key)) for key in ("name", "path", "protocol", "args")}
+    chosen = {
+        key: wanted.get(key, trained.get(key)) for key in ("name", "path", "protocol", "args")
+    }
     if chosen["name"] is None:
         raise ValueError("the model does not say what it was trained on: give --data.name")
     with choosing("test"):
@@ -93,7 +97,8 @@ def run(config: Any) -> None:
     }
     empty = int((~has_pose).sum())
     missing = f", {empty} without a pose" if empty else ""
-    say(f"data    {title_of(chosen['name'])}, {config.part}: {count(y.numel(), 'recording')}{missing}")
+    what = f"{title_of(chosen['name'])}, {config.part}"
+    say(f"data    {what}: {count(y.numel(), 'recording')}{missing}")
     say(f"model   {config.model}")
     say()
     titles = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}
@@ -110,7 +115,7 @@ def run(config: Any) -> None:
     say(_classes(confusion_matrix(logits, y, len(labels), has_pose, missing_column=True), labels))
     if config.out is not None:
         _write(Path(config.out), chosen["name"], config.part, facts, task, rows)
-        say(f"\nadded to {config.out}")
+        say(f"\nwritten to {config.out}")
 
 
 def _videos(dataset: Any) -> list[str] | None:
@@ -154,11 +159,12 @@ def _write(
     path: Path, name: str, part: str, facts: Any, task: Any, figures: list[tuple[Any, Any, int]]
 ) -> None:
     from stgraph.evaluation import ResultRow, command_line, commit, hardware, merge_results
+    from stgraph.tasks.checkpoints import write_atomically
 
     network = facts.get("network", {})
     stream = facts.get("input", {}).get("stream", "joint")
-    rows = [
-        ResultRow(
+    rows: list[dict[str, Any]] = [
+        dict(
             dataset=name,
             protocol=str(protocol or "official").replace("cross_view", "official"),
             split=part,
@@ -176,4 +182,11 @@ def _write(
         for protocol, values, n in figures
         for metric, value in values.items()
     ]
-    merge_results(path, rows)
+    if name in dataset_classes():
+        merge_results(path, [ResultRow(**row) for row in rows])
+        return
+    text = io.StringIO()  # a set of the user's own is none of the words of the results' files
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())

@@ -10,10 +10,12 @@ from stgraph.datasets.nw_ucla import NWUCLA
 from stgraph.datasets.penn_action import PennAction
 from stgraph.datasets.sbu_kinect import SBUKinect
 from stgraph.datasets.splits import hold_out, hold_out_groups, partition_groups
+from stgraph.datasets.synthetic_kth import Difficulty, SyntheticKTH
 from stgraph.datasets.utd_mhad import UTDMHAD
 
 sets = ["KTH", "MSRAction3D", "NWUCLA", "PennAction", "SBUKinect", "UTDMHAD"]
+generated = ["SyntheticKTH", "Difficulty"]
 parts = ["hold_out", "hold_out_groups", "kth_parts", "official_ranges", "partition_groups"]
 base = ["SkeletonDataset", "cache_folder"]
 
-__all__ = [*sets, *parts, *base]
+__all__ = [*sets, *generated, *parts, *base]

@@ -86,7 +86,7 @@ _TRAITS = {
     "knee_size": _Trait((1, 1, 1, 1.05, 0.8, 1.3), 0.12, joined=False),
     "reach": _Trait((1, 1, 1, 1, 0.87, 1.17), 0.10, joined=False),
     "bounce": _Trait((0, 0, 0, 0.06, 0.045, 0.09), 0.012, joined=False),
-    "pump": _Trait((0, 0, 0, 26, 26, 26), 4, joined=False, unit=_DEGREE),
+    "pump": _Trait((0, 0, 0, 36, 36, 16), 4, joined=False, unit=_DEGREE),
     "pump_lag": _Trait((0, 0, 0, -0.25, 0.25, 0), 0.04, joined=False),
     "arm_lag": _Trait((0, 0, 0, -0.12, 0.12, 0), 0.03, joined=False),
     "arm_swing": _Trait((0, 0, 0, 26, 32, 22), 6, unit=_DEGREE),

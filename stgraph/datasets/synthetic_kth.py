@@ -200,8 +200,10 @@ def simulate_kth(
     ground = _HEIGHT / 2 + 0.5 * size + 3 * cast.normal()
     y = ground[at] + clock.wander(0.5, 0.3)
 
-    spread = 30 * cast.normal("video") + 10 * cast.normal()
-    faces = math.pi / 2 + difficulty.view * _DEGREE * spread
+    # Neither from the front nor from the side: there, reaching forwards and sideways both show.
+    aside = torch.where(cast.uniform("video") < 0.5, 1.0, -1.0) * (38 + 12 * cast.normal("video"))
+    aside = aside + 8 * cast.normal()
+    faces = math.pi / 2 + difficulty.view * _DEGREE * aside
     heads = diagonal + torch.where(path.direction > 0, 0.0, math.pi)
     yaw = torch.where(
         path.moves[at],

@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -310,18 +309,14 @@ def _runs(
             run = run_setting(setting, recipe, sets, seed, out, progress=progress)
             yield setting, seed, run, False
         return
+    tasks = [(setting, seed, recipe, out) for setting, seed in waiting]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, len(waiting)), context, initializer=_begin_worker, initargs=(sets,)
-    ) as pool:
-        futures = {pool.submit(_work, *job, recipe, out): job for job in waiting}
-        try:
-            for future in as_completed(futures):
-                setting, seed = futures[future]
-                yield setting, seed, future.result(), False
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # leaving the block ends the workers: after an error or an interrupt nothing goes on unseen
+    with context.Pool(min(workers, len(tasks)), _begin_worker, (sets,)) as pool:
+        for number, done in pool.imap_unordered(_work, list(enumerate(tasks))):
+            if done is None:
+                raise KeyboardInterrupt
+            yield (*waiting[number], done, False)
 
 
 def _begin_worker(sets: ComparisonSets) -> None:
@@ -330,9 +325,14 @@ def _begin_worker(sets: ComparisonSets) -> None:
     _sets = sets
 
 
-def _work(setting: Setting, seed: int, recipe: Recipe, out: Path) -> Run:
+def _work(numbered: tuple[int, tuple[Setting, int, Recipe, Path]]) -> tuple[int, Run | None]:
+    """A run in a worker; None if it was interrupted, which only the main process should report."""
+    number, (setting, seed, recipe, out) = numbered
     assert _sets is not None
-    return run_setting(setting, recipe, _sets, seed, out)
+    try:
+        return number, run_setting(setting, recipe, _sets, seed, out)
+    except KeyboardInterrupt:
+        return number, None
 
 
 # --- rows for results files ----------------------------------------------------------------------

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch_geometric.transforms import Compose
 
 from stgraph.datasets import KTH, NWUCLA, PennAction
+from stgraph.datasets.synthetic_kth import SyntheticKTH
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.io import Store
 from stgraph.skeleton import SkeletonLayout
@@ -137,10 +138,9 @@ def load_comparison_sets(
     parts = ["train", "val", "test"]
     kwargs: dict[str, Any] = {"seed": split_seed, "skip_bad": skip_bad, "cache_dir": cache_dir}
     if path is None:
-        from stgraph.datasets import SyntheticKTH
-
         key, title = "kth_synthetic", "KTH stand-in, generated"
-        raw = {p: SyntheticKTH(p, protocol=split, **(synthetic or {})) for p in parts}
+        made = {"split_seed": split_seed, **(synthetic or {})}
+        raw = {p: SyntheticKTH(p, protocol=split, **made) for p in parts}
     elif dataset == "kth":
         key, title = "kth", "KTH"
         raw = {p: KTH(path, p, protocol=split, **kwargs) for p in parts}

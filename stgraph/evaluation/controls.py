@@ -212,7 +212,7 @@ def rich_motion_statistics(batch: Any) -> Tensor:
 def _steps(batch: SkeletonGraph, lag: int) -> tuple[Tensor, Tensor, Tensor]:
     """Poses, the poses of the same track `lag` places before, and the frames between [S] each."""
     track = batch.track
-    now = torch.arange(lag, batch.num_poses)
+    now = torch.arange(min(lag, batch.num_poses), batch.num_poses)
     now = now[track[now] == track[now - lag]]
     gap = (batch.frame[now] - batch.frame[now - lag]).abs().clamp(min=1)
     return now, now - lag, gap.double()

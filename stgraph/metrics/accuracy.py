@@ -32,9 +32,7 @@ def top_k_hits(logits: Tensor, y: Tensor, k: int, has_pose: Tensor | None = None
     return (guesses == y[:, None]).any(dim=1) & has_pose
 
 
-def top_k_accuracy(
-    logits: Tensor, y: Tensor, k: int = 1, has_pose: Tensor | None = None
-) -> Tensor:
+def top_k_accuracy(logits: Tensor, y: Tensor, k: int = 1, has_pose: Tensor | None = None) -> Tensor:
     r"""Share of all recordings whose class is among the ``k`` greatest logits.
 
     .. math::

@@ -24,7 +24,7 @@ def check_predictions(
                 f"expected {name!r} with one entry for each of the {logits.size(0)} recordings "
                 f"(got {list(value.shape)})"
             )
-    if y.numel() and not (0 <= int(y.min()) and int(y.max()) < logits.size(1)):
+    if y.numel() and (int(y.min()) < 0 or int(y.max()) >= logits.size(1)):
         raise ValueError(
             f"expected class numbers in 0...{logits.size(1) - 1} (got {int(y.min())}..."
             f"{int(y.max())}); is the network for other classes, or are there no labels?"

@@ -167,7 +167,7 @@ def _folds(conv: nn.Module) -> bool:
     owner = next((kind for kind in kinds if "folded" in vars(kind)), None)
     if owner is None:
         return False
-    steps = {"forward", "message", "aggregate", "update", "message_and_aggregate", "propagate"}
+    steps = {"forward", "message", "aggregate", "update", "message_and_aggregate"}
     return not any(steps & vars(kind).keys() for kind in kinds[: kinds.index(owner)])
 
 

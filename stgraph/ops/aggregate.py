@@ -80,50 +80,59 @@ def _reference(x: Tensor, edge_index: Tensor, edge_type: Tensor, weight: Tensor,
 
 
 class _Edges(torch.autograd.Function):
+    # rows are unbound once: an index operation an edge would cost more than its arithmetic on
+    # short recordings
+
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, edge_index: Tensor, edge_type: Tensor, weight: Tensor, k: int
     ) -> Tensor:
         ctx.save_for_backward(x if weight.requires_grad else x.new_empty(0), weight)
         source, target = edge_index.tolist()
-        ctx.edges = list(zip(source, target, edge_type.tolist(), weight.tolist(), strict=True))
+        row = [s * k + kind for s, kind in zip(source, edge_type.tolist(), strict=True)]
+        scales = weight.detach().to(x.dtype).unbind(0)
+        ctx.edges = list(zip(row, target, weight.tolist(), scales, strict=True))
         ctx.k, ctx.shape = k, x.shape
-        c = x.size(2) // k
-        out = x.new_empty(x.size(0), x.size(1), c)
-        started = [False] * x.size(0)
-        for s, t, e, w in ctx.edges:
-            row = x[s, :, e * c : (e + 1) * c]
-            if started[t]:
-                out[t].add_(row, alpha=w)
-            else:
-                torch.mul(row, w, out=out[t])
-                started[t] = True
-        for t, done in enumerate(started):
-            if not done:
-                out[t].zero_()
+        out = x.new_empty(x.size(0), x.size(1), x.size(2) // k)
+        sent, received = _rows(x, k), list(out.unbind(0))
+        _accumulate(received, [(t, sent[r], w, tensor) for r, t, w, tensor in ctx.edges])
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
         x, weight = ctx.saved_tensors
-        grad = grad.contiguous()
-        c = grad.size(2)
+        received = grad.contiguous().unbind(0)
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
             grad_x = grad.new_empty(ctx.shape)
-            started = [[False] * ctx.k for _ in range(ctx.shape[0])]
-            for s, t, e, w in ctx.edges:
-                row = grad_x[s, :, e * c : (e + 1) * c]
-                if started[s][e]:
-                    row.add_(grad[t], alpha=w)
-                else:
-                    torch.mul(grad[t], w, out=row)
-                    started[s][e] = True
-            for s, types in enumerate(started):
-                for e, done in enumerate(types):
-                    if not done:
-                        grad_x[s, :, e * c : (e + 1) * c].zero_()
+            terms = [(r, received[t], w, tensor) for r, t, w, tensor in ctx.edges]
+            _accumulate(_rows(grad_x, ctx.k), terms)
         if ctx.needs_input_grad[3]:
-            dots = [(x[s, :, e * c : (e + 1) * c] * grad[t]).sum() for s, t, e, _ in ctx.edges]
-            grad_weight = torch.stack(dots) if dots else torch.zeros_like(weight)
+            sent = _rows(x, ctx.k)
+            dots = [(sent[r] * received[t]).sum() for r, t, _, _ in ctx.edges]
+            grad_weight = torch.stack(dots).to(weight.dtype) if dots else torch.zeros_like(weight)
         return grad_x, None, None, grad_weight, None
+
+
+def _rows(x: Tensor, k: int) -> list[Tensor]:
+    """Views [P, C] of [V, P, K*C], the one of joint s and type e at s * K + e."""
+    v, p, kc = x.shape
+    return [row for joint in x.view(v, p, k, kc // k).unbind(0) for row in joint.unbind(1)]
+
+
+def _accumulate(out: list[Tensor], terms: list[tuple[int, Tensor, float, Tensor]]) -> None:
+    """Writes the sum of ``weight * row`` over the terms of each place into ``out``.
+
+    A term is (place, row, weight, the weight as a tensor of the row's type): to multiply by a
+    Python number makes a tensor of it first, to add a multiple does not.
+    """
+    started = [False] * len(out)
+    for place, row, weight, tensor in terms:
+        if started[place]:
+            out[place].add_(row, alpha=weight)
+        else:
+            torch.mul(row, tensor, out=out[place])
+            started[place] = True
+    for place, done in enumerate(started):
+        if not done:
+            out[place].zero_()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         ValueError: if it is missing, damaged, or holds more than tensors and plain values.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*pickle protocol")  # an error follows
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"there is no checkpoint {str(path)!r}") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:

@@ -215,9 +215,7 @@ def _finish(
             _write_run(folder, run, finished=True)
     elif folder is not None and task.global_rank == 0:
         _write_run(folder, run, finished=True)
-    return FitResult(
-        keeper.best_epoch, keeper.history, checkpoint, saved, time.monotonic() - began
-    )
+    return FitResult(keeper.best_epoch, keeper.history, checkpoint, saved, time.monotonic() - began)
 
 
 def _load_weights(task: Recognition, state: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ class Keeper(Checkpoint):
         self._began = time.monotonic()
         self._seconds = 0.0
 
-    # --- what a checkpoint holds of it --------------------------------------------------------------
+    # --- what a checkpoint holds of it ---------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
         return {
             "history": self.history,
@@ -71,7 +71,7 @@ class Keeper(Checkpoint):
         self.best_rank = list(state_dict["best_rank"])
         self._seconds = state_dict["seconds"]
 
-    # --- within an epoch ----------------------------------------------------------------------------
+    # --- within an epoch -----------------------------------------------------------------------
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
@@ -103,7 +103,7 @@ class Keeper(Checkpoint):
             trainer.current_epoch + 1
         )
 
-    # --- at its end ---------------------------------------------------------------------------------
+    # --- at its end ----------------------------------------------------------------------------
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._seconds = time.monotonic(), 0.0
 

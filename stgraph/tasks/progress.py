@@ -124,5 +124,3 @@ def epoch_line(row: dict[str, float], epochs: int, mark: str = "") -> str:
             parts.append(f"{title} {row[name]:.3f}")
     parts.append(f"{row['seconds']:.1f} s")
     return "   ".join(parts) + (f"  {mark}" if mark else "")
-
-

@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from stgraph.metrics import MeanClassAccuracy, TopKAccuracy
 from stgraph.skeleton import SkeletonGraph
@@ -27,6 +27,7 @@ from stgraph.tasks.optimisation import (
     make_schedule,
     parameter_groups,
 )
+from stgraph.transforms.base import with_nodes
 
 Transform = Callable[..., Any]
 
@@ -136,17 +137,18 @@ class Recognition(LightningModule):
             )
             self.average.requires_grad_(False)
         self.seed = seed
-        self.train_loss = MeanMetric()
+        self.train_loss = MeanMetric(nan_strategy="disable")  # a diverged training has to show
         # a resumed epoch reports the mean of all of its steps
         self.train_loss.persistent(True)
-        figures = {
+        figures: dict[str, Metric | MetricCollection] = {
             "top1": TopKAccuracy(1),
             "top5": TopKAccuracy(5),
             "mean_class": MeanClassAccuracy(num_classes),
         }
         self.val_metrics = MetricCollection(figures, compute_groups=False)
         self.test_metrics = self.val_metrics.clone()
-        self.val_loss, self.test_loss = MeanMetric(), MeanMetric()
+        self.val_loss = MeanMetric(nan_strategy="disable")
+        self.test_loss = MeanMetric(nan_strategy="disable")
 
     def _check(
         self, num_classes: int, class_names: Sequence[str] | None, class_weight: str | Tensor | None
@@ -198,7 +200,16 @@ class Recognition(LightningModule):
                     batch = self.augment(batch, generator=generator)
                 else:
                     batch = self.augment(batch)
-            return batch if self.transform is None else self.transform(batch)
+            if self.transform is not None:
+                batch = self.transform(batch)
+        return self._as_precise_as_the_network(batch)
+
+    def _as_precise_as_the_network(self, batch: SkeletonGraph) -> SkeletonGraph:
+        dtype = next((p.dtype for p in self.model.parameters()), batch.pos.dtype)
+        if dtype == batch.pos.dtype:
+            return batch
+        names = [name for name in ("pos", "x", "score") if name in batch]
+        return with_nodes(batch, **{name: batch[name].to(dtype) for name in names})
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy of the training recordings, with class weights and label smoothing.
@@ -243,6 +254,11 @@ class Recognition(LightningModule):
             self.average.update_parameters(self.model)
 
     def on_train_epoch_end(self) -> None:
+        if not self.train_loss.update_called:
+            raise ValueError(
+                "'Recognition' found no training recording with a pose after augmentation and "
+                "transform; do they leave out too much?"
+            )
         self.log("train/loss", self.train_loss.compute(), sync_dist=True)
         self.train_loss.reset()
 
@@ -269,7 +285,7 @@ class Recognition(LightningModule):
         }
 
     def _steps_per_epoch(self, epochs: int) -> int:
-        data = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "batches_per_epoch"):
             return math.ceil(data.batches_per_epoch / self.trainer.accumulate_grad_batches)
         return max(1, round(self.trainer.estimated_stepping_batches / epochs))

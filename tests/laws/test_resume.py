@@ -55,10 +55,16 @@ class StopAfter(Callback):
 
 
 def assert_same_training(
-    out: Path, stop: int, how: str = "ctrl-c", every: int | None = None, **options: Any
+    out: Path,
+    stop: int,
+    how: str = "ctrl-c",
+    every: int | None = None,
+    workers: int = 0,
+    **options: Any,
 ) -> None:
     def fit(folder: Path, *callbacks: Callback) -> tuple[Recognition, Any]:
         task, data = make(**options)
+        data.num_workers = workers
         result = fit_recognition(
             task,
             data,
@@ -72,7 +78,7 @@ def assert_same_training(
         return task, result
 
     whole, expected = fit(out / "whole")
-    with pytest.raises(OSError if how == "crash" else KeyboardInterrupt, match="power|stopped"):
+    with pytest.raises(OSError if how == "crash" else KeyboardInterrupt, match=r"power|stopped"):
         fit(out / "parts", StopAfter(stop, how))
     torch.manual_seed(99)  # whatever happened in between
     resumed, got = fit(out / "parts")
@@ -111,6 +117,11 @@ def test_it_holds_for_averages_optimisers_and_schedules(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:
     assert_same_training(tmp_path, BATCHES + 2, **options)
+
+
+@pytest.mark.slow
+def test_it_holds_for_worker_processes(tmp_path: Path) -> None:
+    assert_same_training(tmp_path, BATCHES + 2, workers=2)
 
 
 def test_a_finished_training_is_only_looked_at_again(tmp_path: Path) -> None:

@@ -29,9 +29,7 @@ def graphs(number: int, seed: int) -> list[SkeletonGraph]:
 
 
 def relabelled(recordings: list[SkeletonGraph]) -> list[SkeletonGraph]:
-    return [
-        SkeletonGraph(g.pos, layout=LAYOUT, y=(int(g.y) + 1) % 3) for g in recordings
-    ]
+    return [SkeletonGraph(g.pos, layout=LAYOUT, y=(int(g.y) + 1) % 3) for g in recordings]
 
 
 def train(

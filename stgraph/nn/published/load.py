@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from stgraph.nn.conv import CTRGraphConv
+from stgraph.nn.conv import CTRGraphConv, STGraphConv
 from stgraph.nn.models import STGCN
 from stgraph.nn.pretrained import StateDictMismatch, check_state_dict
 from stgraph.nn.published.ctrgcn import PublishedCTRGCN
@@ -16,7 +16,7 @@ from stgraph.nn.published.format import Options, PublishedFormat
 from stgraph.nn.published.kth import KTHSTGCN
 from stgraph.nn.published.original import OriginalSTGCN
 from stgraph.nn.published.pyskl import PYSKL
-from stgraph.nn.published.weights import State, to_ours, to_theirs
+from stgraph.nn.published.weights import State, Weight, to_ours, to_theirs
 from stgraph.skeleton import SkeletonLayout
 
 FORMATS: tuple[PublishedFormat, ...] = (OriginalSTGCN(), PYSKL(), PublishedCTRGCN(), KTHSTGCN())
@@ -102,7 +102,7 @@ def to_published(model: STGCN, tensors: Mapping[str, Tensor] | None = None) -> d
     Raises:
         ValueError: if no published network has this form.
     """
-    table = _format_of(model).weights(model, {})
+    table = _table_of(model)
     if tensors is None:
         return to_theirs(table, model.state_dict())
     return to_theirs(table, tensors, gradients=True)
@@ -120,17 +120,26 @@ def _recognise(state: State, source: str) -> PublishedFormat:
     )
 
 
-def _format_of(model: STGCN) -> PublishedFormat:
+def _table_of(model: STGCN) -> list[Weight]:
     block = model.config.get("block", "stgcn++")
     original, pyskl, ctrgcn, kth = FORMATS
-    if block == "stgcn":
-        return original
-    if block in ("plain", "preactivation"):
-        return kth
-    if block == "stgcn++":
-        refined = isinstance(model.blocks[0].spatial.conv, CTRGraphConv)
-        return ctrgcn if refined else pyskl
-    raise ValueError(f"no published network has blocks {block!r}")
+    forms = {"stgcn": original, "plain": kth, "preactivation": kth, "stgcn++": pyskl}
+    convs = {type(block.spatial.conv) for block in model.blocks}
+    if convs == {CTRGraphConv} and block == "stgcn++":
+        form = ctrgcn
+    elif convs == {STGraphConv} and block in forms and model.layout is not None:
+        form = forms[block]
+    else:
+        raise ValueError(
+            f"no published network is made of blocks {block!r} of "
+            f"{', '.join(sorted(kind.__name__ for kind in convs))} on this layout"
+        )
+    table = form.weights(model, {})
+    ours = {weight.ours for weight in table if weight.ours is not None}
+    strange = sorted(ours ^ model.state_dict().keys())
+    if strange:
+        raise ValueError(f"{form.name} networks do not have the same tensors: {', '.join(strange)}")
+    return table
 
 
 def _is_head(key: str) -> bool:

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 State = Mapping[str, Tensor]
 
 
-def batch_norm(s: State, name: str, x: Tensor) -> Tensor:
+def batch_norm(s: State, name: str, x: Tensor, training: bool = False) -> Tensor:
     stats = (s[f"{name}.running_mean"], s[f"{name}.running_var"])
-    return F.batch_norm(x, *stats, s[f"{name}.weight"], s[f"{name}.bias"])
+    return F.batch_norm(x, *stats, s[f"{name}.weight"], s[f"{name}.bias"], training)
 
 
 def conv(s: State, name: str, x: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
@@ -31,7 +31,7 @@ def fold(x: Tensor) -> Tensor:
     return x.flatten(0, 1).permute(0, 3, 1, 2)
 
 
-def normed_input(s: State, name: str, x: Tensor) -> Tensor:
+def normed_input(s: State, name: str, x: Tensor, training: bool = False) -> Tensor:
     """[N, M, T, V, C] to [N*M, C, T, V] through the norm of the input, of VC or MVC channels."""
     n, m, t, v, c = x.shape
     if f"{name}.weight" not in s:
@@ -40,7 +40,7 @@ def normed_input(s: State, name: str, x: Tensor) -> Tensor:
         flat = x.permute(0, 1, 3, 4, 2).reshape(n * m, v * c, t)
     else:
         flat = x.permute(0, 1, 3, 4, 2).reshape(n, m * v * c, t)
-    flat = batch_norm(s, name, flat).view(n, m, v, c, t)
+    flat = batch_norm(s, name, flat, training).view(n, m, v, c, t)
     return fold(flat.permute(0, 1, 4, 2, 3))
 
 
@@ -48,20 +48,22 @@ def pooled(x: Tensor, persons: int) -> Tensor:
     return x.mean(dim=(2, 3)).view(-1, persons, x.size(1)).mean(dim=1)
 
 
-def original(s: State, x: Tensor, strides: Sequence[int]) -> Tensor:
+def original(s: State, x: Tensor, strides: Sequence[int], training: bool = False) -> Tensor:
     """Logits of st-gcn for [N, M, T, V, C]."""
     persons, a = x.size(1), s["A"]
-    x = normed_input(s, "data_bn", x)
+    x = normed_input(s, "data_bn", x, training)
     for i, stride in enumerate(strides):
         unit = f"st_gcn_networks.{i}"
         shortcut = torch.zeros(()) if i == 0 else x
         if f"{unit}.residual.0.weight" in s:
-            shortcut = batch_norm(s, f"{unit}.residual.1", conv(s, f"{unit}.residual.0", x, stride))
+            shortcut = conv(s, f"{unit}.residual.0", x, stride)
+            shortcut = batch_norm(s, f"{unit}.residual.1", shortcut, training)
         graph = a * s.get(f"edge_importance.{i}", torch.ones(()))
         y = conv(s, f"{unit}.gcn.conv", x).unflatten(1, (a.size(0), -1))
         y = torch.einsum("nkctv,kvw->nctw", y, graph)
-        y = conv(s, f"{unit}.tcn.2", F.relu(batch_norm(s, f"{unit}.tcn.0", y)), stride)
-        x = F.relu(batch_norm(s, f"{unit}.tcn.3", y) + shortcut)
+        y = F.relu(batch_norm(s, f"{unit}.tcn.0", y, training))
+        y = conv(s, f"{unit}.tcn.2", y, stride)
+        x = F.relu(batch_norm(s, f"{unit}.tcn.3", y, training) + shortcut)
     return F.linear(pooled(x, persons), s["fcn.weight"][:, :, 0, 0], s["fcn.bias"])
 
 

@@ -1,0 +1,48 @@
+"""Predictions come in the order of the recordings and depend on nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch_geometric.data import Batch
+
+from stgraph import SkeletonGraph
+from stgraph.io import Store
+from stgraph.tasks import evaluate_recognition, predict_logits
+from stgraph.transforms import Stream
+
+
+def test_the_batch_size_changes_nothing(task: Any, graphs: Any) -> None:
+    made, recordings = task(), graphs(7, empty=(3,))
+    one, all_at_once = (predict_logits(made, recordings, batch_size=n) for n in (1, 7))
+    torch.testing.assert_close(one.logits, all_at_once.logits, rtol=1e-5, atol=1e-6)
+    assert torch.equal(one.y, torch.tensor([0, 1, 2, 0, 1, 2, 0]))
+    assert one.has_pose.tolist() == [True, True, True, False, True, True, True]
+
+
+def test_a_bare_network_a_store_and_a_transform(network: Any, graphs: Any) -> None:
+    made, recordings = network(), graphs(4)
+    logits = predict_logits(made, Store.from_graphs(recordings), transform=Stream("bone")).logits
+    made.eval()
+    expected = made(Stream("bone")(Batch.from_data_list(recordings)))
+    torch.testing.assert_close(logits, expected.detach())
+
+
+def test_the_mode_of_every_module_is_as_before(task: Any, graphs: Any) -> None:
+    made = task()
+    made.train()
+    made.model.blocks.eval()
+    before = [module.training for module in made.modules()]
+    predict_logits(made, graphs(2))
+    assert [module.training for module in made.modules()] == before
+
+
+def test_recordings_without_labels_are_predicted(task: Any) -> None:
+    unknown = [SkeletonGraph(torch.randn(3, 20, 3), layout="kinect_v1_20") for _ in range(2)]
+    found = predict_logits(task(), unknown)
+    assert found.y.tolist() == [-1, -1]
+    assert found.logits.shape == (2, 3)
+    with pytest.raises(ValueError, match="are there no labels"):
+        evaluate_recognition(task(), unknown)

@@ -1,0 +1,99 @@
+"""A trained recogniser in a folder gives the same logits, and transforms are data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch_geometric.transforms import Compose
+
+from stgraph.tasks import (
+    Recognition,
+    build_transform,
+    describe_transform,
+    load_recognition,
+    predict_logits,
+    save_recognition,
+)
+from stgraph.transforms import BridgeGaps, CropResize, Standardise, Stream
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_saved_and_loaded_it_gives_equal_logits(
+    tmp_path: Path, task: Any, graphs: Any, ema: float | None
+) -> None:
+    transform = Compose([Standardise(False), Stream("bone")])
+    made = task(transform=transform, class_names=["a", "b", "c"], ema_decay=ema)
+    save_recognition(made, tmp_path, {"data": {"name": "mine"}})
+    loaded = load_recognition(tmp_path)
+    recordings = graphs(5)
+    assert torch.equal(
+        predict_logits(made, recordings).logits, predict_logits(loaded, recordings).logits
+    )
+    assert loaded.class_names == ("a", "b", "c")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "task.json",
+    ]
+
+
+TRANSFORMS = [
+    None,
+    Stream("bone", score=True),
+    Compose([BridgeGaps(), CropResize(16, part=(0.5, 1.0)), Standardise(per_coordinate=False)]),
+]
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
+def test_a_transform_survives_as_json(transform: Any) -> None:
+    spec = json.loads(json.dumps(describe_transform(transform)))
+    assert repr(build_transform(spec)) == repr(transform)
+
+
+def test_a_stranger_among_transforms_is_noted_and_asked_for(tmp_path: Path, task: Any) -> None:
+    def own(batch: Any) -> Any:
+        return batch
+
+    assert describe_transform(own) == [{"unsaved": repr(own)}]
+    save_recognition(task(transform=own), tmp_path)
+    with pytest.raises(ValueError, match="could not be written down; build it in Python"):
+        load_recognition(tmp_path)
+    assert load_recognition(tmp_path, transform=own).transform is own
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (["Standardize"], "unknown transform 'Standardize'; known are BridgeGaps"),
+        (["SkeletonTransform"], "unknown transform"),
+        ([{"Stream": {"flow": 1}}], "the transform Stream: .*'flow'"),
+        ([{"Stream": {}, "Flip": {}}], "a name or {name: arguments}"),
+        ([3], "a name or {name: arguments}"),
+    ],
+)
+def test_an_unknown_transform_lists_the_known(spec: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_transform(spec)
+
+
+def test_a_folder_that_holds_no_task_says_what_is_missing(tmp_path: Path, task: Any) -> None:
+    with pytest.raises(ValueError, match=r"no trained task \(there is no task\.json\)"):
+        load_recognition(tmp_path)
+    save_recognition(task(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model": "os.system"}))
+    with pytest.raises(ValueError, match=r"describes a 'os\.system'; known are .*STGCN"):
+        load_recognition(tmp_path)
+    (tmp_path / "task.json").write_text("{}")
+    with pytest.raises(ValueError, match="does not describe a recognition task"):
+        load_recognition(tmp_path)
+
+
+def test_a_network_of_the_users_own_cannot_be_saved_to_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a Identity has no 'save_pretrained'"):
+        save_recognition(Recognition(nn.Identity(), 2), tmp_path)
