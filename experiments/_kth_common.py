@@ -383,20 +383,23 @@ def draw_all(
             panel: ("logistic regression", outcome.controls["logistic regression"][part]["top1"])
             for panel, part in (("validation", "val"), ("test", "test"))
         },
-        label=f"accuracy ({sets.title}, {sets.protocol} split)",
+        label="accuracy",
         title=title,
         synthetic=marked,
     )
-    plain = [s for s in outcome.settings if not s.changes] or outcome.settings
+    plain = [s for s in outcome.settings if s.normalisation != "as_built"]
+    plain = [s for s in plain if not s.changes] or plain
     runs = {setting.name: outcome.of(setting) for setting in plain}
     runs = {name: own for name, own in runs.items() if all("val/top1" in r.history for r in own)}
     curves = viz.draw_learning_curves(
         {
-            "validation accuracy": {n: [r.history["val/top1"] for r in o] for n, o in runs.items()},
+            "validation accuracy (points: epochs chosen)": {
+                n: [r.history["val/top1"] for r in o] for n, o in runs.items()
+            },
             "training loss": {n: [r.history["train/loss"] for r in o] for n, o in runs.items()},
         },
         marks={name: [run.best_epoch - 1 for run in own] for name, own in runs.items()},
-        title=f"{title}: learning (points: the epochs that validation chose)",
+        title=title,
         synthetic=marked,
     )
     paths = [viz.save_figure(scores, out / "scores.png")]
@@ -439,7 +442,7 @@ def draw_partition_figure(sets: ComparisonSets, recipe: Recipe, out: Path) -> Pa
         partitions,
         mean_pose(sets),
         root=telling_joint(sets.layout, spatial),
-        title=f"Which weights a message uses, on a mean pose ({sets.title})",
+        title=f"Which weights a message uses; mean pose, {sets.title}",
         synthetic=sets.synthetic,
     )
     return viz.save_figure(figure, out / "partitions.png")

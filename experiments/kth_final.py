@@ -178,7 +178,7 @@ def conclusions(outcome: Outcome, study: str) -> list[str]:
             "smaller differences between rows say nothing."
         )
     if study == "depth":
-        notes.append("The report's figures are validation accuracies of its last epoch, one run.")
+        notes.append("The report's figures are validation accuracies of one run each.")
     if study == "lr":
         notes.append("The report's figures are the best epochs in its public logs.")
     if any(run.diverged for run in outcome.runs.values()):
@@ -245,14 +245,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         published = report if sets.key in ("kth", "kth_synthetic") else {}
         out = Path(args.out) / study
-        title = f"{name} on {sets.title}"
+        title = f"{name}: {sets.title}, {sets.protocol} split"
         common.heading(sets, replace(recipe, **base), title, out)
         outcome = common.compare(args, sets, recipe, make_rows(base), seeds)
         columns = common.usual_columns(sets)
         table = common.as_markdown(*common.table_lines(outcome, published, columns))
         notes = conclusions(outcome, study)
         how = common.over_seeds(seeds)
-        heading = f"Top-1 accuracy, {sets.title}, {sets.protocol} split, {how}"
+        heading = f"{title}; top-1 accuracy, {how}"
         common.print_table(heading, table, notes, sets.synthetic)
         common.write_table(outcome, out, title, table, notes)
         best = common.chosen_setting(outcome, outcome.settings)

@@ -217,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.equal_parameters:
         settings = add_equal_parameters(settings, recipe, sets)
 
-    title = f"Partition strategies on {sets.title}"
+    title = f"Partition strategies: {sets.title}, {sets.protocol} split"
     common.heading(sets, recipe, title, out)
     outcome = common.compare(args, sets, recipe, in_order(settings), seeds)
     published = REPORT if sets.key in ("kth", "kth_synthetic") else {}
@@ -225,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table = common.as_markdown(*common.table_lines(outcome, published, columns))
     notes = [*conclusions(outcome), *about_the_report(sets)]
     how = common.over_seeds(seeds)
-    heading = f"Top-1 accuracy, {sets.title}, {sets.protocol} split, {how}"
+    heading = f"{title}; top-1 accuracy, {how}"
     common.print_table(heading, table, notes, sets.synthetic)
     common.write_table(outcome, out, title, table, notes)
     best = common.chosen_setting(outcome, [s for s in settings if not s.control and not s.refit])

@@ -25,7 +25,7 @@ from stgraph.skeleton import (
 
 __version__ = "0.1.0"
 
-skeleton = ["SkeletonGraph", "SkeletonLayout", "named_layouts", "resolve_layout"]
+skeletons = ["SkeletonGraph", "SkeletonLayout", "named_layouts", "resolve_layout"]
 partitions = [
     "Partition",
     "PartitionStrategy",
@@ -40,4 +40,4 @@ partitions = [
 ]
 networks = ["STGCN", "STGCNPlusPlus", "CTRGCN", "STGraphConv", "CTRGraphConv", "load_published"]
 
-__all__ = [*skeleton, *partitions, *networks]
+__all__ = [*skeletons, *partitions, *networks]

@@ -353,3 +353,18 @@ def test_every_data_file_of_the_package_is_shipped() -> None:
         and not any(file.match(pattern) for pattern in patterns)
     ]
     assert not left_out, "add these to [tool.setuptools.package-data]:" + listed(left_out)
+
+
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_no_section_of_all_hides_a_module(room):
+    folder = PACKAGE / room
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    sections = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    modules = {path.stem for path in folder.iterdir() if path.suffix in ("", ".py")}
+    assert not sections & modules

@@ -208,7 +208,8 @@ def _say_what(
         f"{number:,} parameters"
     )
     say(f"input   {stream} stream, {layout.name if layout is not None else 'any layout'}")
-    say(f"run     {training.epochs} epochs of {count(module.batches_per_epoch, 'step')}, in {out}")
+    steps = count(module.batches_per_epoch, "step")
+    say(f"run     {count(training.epochs, 'epoch')} of {steps}, in {out}")
     say()
 
 

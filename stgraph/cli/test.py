@@ -164,21 +164,21 @@ def _write(
     network = facts.get("network", {})
     stream = facts.get("input", {}).get("stream", "joint")
     rows: list[dict[str, Any]] = [
-        dict(
-            dataset=name,
-            protocol=str(protocol or "official").replace("cross_view", "official"),
-            split=part,
-            model=_word(task.network),
-            stream=stream if isinstance(stream, str) else f"fused{len(stream)}",
-            setting=f"supervised {network.get('partition', 'unknown')}",
-            seed=int(facts.get("seed", 0)),
-            metric=metric,
-            value=value,
-            n=n,
-            commit=commit(),
-            hardware=hardware(),
-            command=command_line(["stgraph", *sys.argv[1:]]).removeprefix("python "),
-        )
+        {
+            "dataset": name,
+            "protocol": str(protocol or "official").replace("cross_view", "official"),
+            "split": part,
+            "model": _word(task.network),
+            "stream": stream if isinstance(stream, str) else f"fused{len(stream)}",
+            "setting": f"supervised {network.get('partition', 'unknown')}",
+            "seed": int(facts.get("seed", 0)),
+            "metric": metric,
+            "value": value,
+            "n": n,
+            "commit": commit(),
+            "hardware": hardware(),
+            "command": command_line(["stgraph", *sys.argv[1:]]).removeprefix("python "),
+        }
         for protocol, values, n in figures
         for metric, value in values.items()
     ]

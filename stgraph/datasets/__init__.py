@@ -16,6 +16,6 @@ from stgraph.datasets.utd_mhad import UTDMHAD
 sets = ["KTH", "MSRAction3D", "NWUCLA", "PennAction", "SBUKinect", "UTDMHAD"]
 generated = ["SyntheticKTH", "Difficulty"]
 parts = ["hold_out", "hold_out_groups", "kth_parts", "official_ranges", "partition_groups"]
-base = ["SkeletonDataset", "cache_folder"]
+base_class = ["SkeletonDataset", "cache_folder"]
 
-__all__ = [*sets, *generated, *parts, *base]
+__all__ = [*sets, *generated, *parts, *base_class]

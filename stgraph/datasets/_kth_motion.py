@@ -105,7 +105,7 @@ def gait_angles(phase: Tensor, style: Mapping[str, Tensor]) -> dict[str, Tensor]
     Args:
         phase: Phase of the left foot in turns, [P]; the right foot is half a stride later.
         style: Per pose [P]: `gait` (0 walk, 1 jog, 2 run), `hip_size`, `knee_size` (factors),
-            `lean`, `elbow`, `arm_swing`, `arm_base`, `arm_out`, `pump`, `head_turn` (radians),
+            `lean`, `arm_bend`, `arm_swing`, `arm_base`, `arm_out`, `pump`, `head_turn` (radians),
             `arm_lag` (turns of the arms behind the legs), `pump_lag` (turns of the elbows behind
             the shoulders), `limp` (relative difference of the legs).
 
@@ -127,9 +127,9 @@ def gait_angles(phase: Tensor, style: Mapping[str, Tensor]) -> dict[str, Tensor]
         swing = torch.cos(_TURN * (phase + shift + 0.5 - style["arm_lag"]))
         angles[f"shoulder_{name}"] = style["arm_base"] + style["arm_swing"] * uneven * swing
         pumped = torch.cos(_TURN * (phase + shift + 0.5 - style["arm_lag"] - style["pump_lag"]))
-        angles[f"elbow_{name}"] = (style["elbow"] + style["pump"] * pumped).clamp(min=0.05)
+        angles[f"elbow_{name}"] = (style["arm_bend"] + style["pump"] * pumped).clamp(min=0.05)
         angles[f"shoulder_out_{name}"] = style["arm_out"]
-        angles[f"forearm_out_{name}"] = style["arm_out"] - 0.25 * style["elbow"]
+        angles[f"forearm_out_{name}"] = style["arm_out"] - 0.25 * style["arm_bend"]
     angles["lean"] = style["lean"] + 0.02 * torch.cos(2 * _TURN * phase)
     angles["sway"] = 0.03 * torch.sin(_TURN * phase)
     angles["twist"] = -0.35 * style["arm_swing"] * torch.cos(_TURN * phase)
@@ -186,8 +186,8 @@ def arm_action_angles(action: str, phase: Tensor, style: Mapping[str, Tensor]) -
             high = pulse * share
             angles[f"shoulder_{name}"] = 0.7 * style["raise"] * (1 - 0.4 * high)
             angles[f"elbow_{name}"] = 0.6 * style["elbow"] * (1 - 0.6 * high)
-            angles[f"shoulder_out_{name}"] = 1.1 * style["out"] + 0.7 * style["out_size"] * high
-            angles[f"forearm_out_{name}"] = style["out"] + 0.2 + 1.1 * style["out_size"] * high
+            angles[f"shoulder_out_{name}"] = 1.1 * style["out"] + 0.65 * style["out_size"] * high
+            angles[f"forearm_out_{name}"] = style["out"] + 1.1 * style["out_size"] * high
         else:
             raise ValueError(
                 f"'arm_action_angles' expected 'boxing', 'handclapping' or 'handwaving' (got "

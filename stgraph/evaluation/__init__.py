@@ -69,7 +69,7 @@ recordings = [
     "prepared_store",
     "BodyUnits",
 ]
-controls = [
+control_baselines = [
     "majority_class",
     "logistic_regression",
     "visibility_only",
@@ -84,7 +84,7 @@ controls = [
     "control_scores",
     "CONTROLS",
 ]
-tables = [
+result_tables = [
     "ResultRow",
     "read_results",
     "merge_results",
@@ -100,4 +100,4 @@ tables = [
     "command_line",
 ]
 
-__all__ = [*comparisons, *recordings, *controls, *tables]
+__all__ = [*comparisons, *recordings, *control_baselines, *result_tables]

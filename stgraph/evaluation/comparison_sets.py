@@ -138,7 +138,7 @@ def load_comparison_sets(
     parts = ["train", "val", "test"]
     kwargs: dict[str, Any] = {"seed": split_seed, "skip_bad": skip_bad, "cache_dir": cache_dir}
     if path is None:
-        key, title = "kth_synthetic", "KTH stand-in, generated"
+        key, title = "kth_synthetic", "generated KTH stand-in"
         made = {"split_seed": split_seed, **(synthetic or {})}
         raw = {p: SyntheticKTH(p, protocol=split, **made) for p in parts}
     elif dataset == "kth":

@@ -34,7 +34,7 @@ layers = [
     "Shortcut",
     "make_conv",
 ]
-blocks = ["STGCNBlock", "PlainBlock", "PreActivationBlock", "STGCNPlusPlusBlock"]
+space_time_blocks = ["STGCNBlock", "PlainBlock", "PreActivationBlock", "STGCNPlusPlusBlock"]
 encoders = [
     "STGCN",
     "STGCNPlusPlus",
@@ -47,4 +47,4 @@ plans = ["EncoderPlan", "Edges", "make_encoder_plan"]
 saving = ["PretrainedMixin", "StateDictMismatch"]
 weights = ["load_published", "to_published", "read_state_dict"]
 
-__all__ = [*convolutions, *layers, *blocks, *encoders, *plans, *saving, *weights]
+__all__ = [*convolutions, *layers, *space_time_blocks, *encoders, *plans, *saving, *weights]

@@ -23,7 +23,7 @@ from stgraph.ops.track import (
 )
 
 spatial = ["partitioned_aggregate", "AGGREGATE_BACKENDS"]
-temporal = [
+temporal_operations = [
     "TemporalPlan",
     "make_temporal_plan",
     "temporal_conv",
@@ -39,4 +39,4 @@ tracks = [
 ]
 pooling = ["person_weights", "person_slots", "pool_poses"]
 
-__all__ = [*spatial, *temporal, *tracks, *pooling]
+__all__ = [*spatial, *temporal_operations, *tracks, *pooling]

@@ -60,13 +60,24 @@ def make_temporal_plan(track_length: Tensor, reach: int, stride: int = 1) -> Tem
     slot_start = slot_length.cumsum(0) - slot_length
     track, time = spread(track_length, num_poses)
     slot = slot_start[track] + time
-    blank = torch.ones(int(slot_length.sum()), dtype=torch.bool, device=device)
+    num_slots = bucket_size(int(slot_length.sum()))
+    blank = torch.ones(-(-num_slots // stride) * stride, dtype=torch.bool, device=device)
     blank[slot] = False
     remaining = (track_length + stride - 1) // stride
     kept_track, kept_time = spread(remaining, int(remaining.sum()))
     out = slot_start[kept_track] // stride + kept_time
     keep = (track_length.cumsum(0) - track_length)[kept_track] + kept_time * stride
     return TemporalPlan(slot, blank, out, keep, track, track_length)
+
+
+def bucket_size(size: int) -> int:
+    """The next of a few sizes, at most a sixteenth larger (small ones: multiples of 32).
+
+    CPU convolutions compile a kernel for each shape that they meet; ragged batches would meet a new
+    one at every step.
+    """
+    step = max(32, 1 << max(size.bit_length() - 5, 0))
+    return -(-size // step) * step
 
 
 def temporal_conv(
@@ -129,7 +140,12 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A linear map of the channels: [V, P, C_in] with weight [C_out, C_in] to [V, P, C_out]."""
     if x.device.type == "cpu" and x.dtype == torch.float32 and x.size(2) >= 16:
         # the convolution kernels of CPUs outrun their matrix products here
-        return from_images(F.conv2d(as_images(x), weight[:, :, None, None], bias))
+        weight = weight[:, :, None, None]
+        if torch.compiler.is_compiling():
+            return from_images(F.conv2d(as_images(x), weight, bias))
+        poses = x.size(1)
+        x = F.pad(x, (0, 0, 0, bucket_size(poses) - poses))
+        return from_images(F.conv2d(as_images(x), weight, bias))[:, :poses]
     return F.linear(x, weight, bias)
 
 

@@ -21,9 +21,9 @@ from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.saving import load_network, load_recognition, read_task, save_recognition
 from stgraph.tasks.transform_specs import build_transform, describe_transform
 
-recognition = ["Recognition", "SkeletonDataModule", "fit_recognition", "FitResult"]
+recognising = ["Recognition", "SkeletonDataModule", "fit_recognition", "FitResult"]
 prediction = ["predict_logits", "Predictions", "evaluate_recognition"]
-saving = [
+saved_files = [
     "save_recognition",
     "load_recognition",
     "load_network",
@@ -47,4 +47,4 @@ parts = [
     "quiet_lightning",
 ]
 
-__all__ = [*recognition, *prediction, *saving, *parts]
+__all__ = [*recognising, *prediction, *saved_files, *parts]

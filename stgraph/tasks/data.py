@@ -148,9 +148,15 @@ class ResumableLoader:
         # a generator begins at its first batch, when the trainer has told the epoch
         skip, self._skip = self._skip, 0
         self._given = skip
-        for batch in islice(iter(self.loader), skip, None):
-            self._given += 1
-            yield batch
+        batches = iter(self.loader)
+        try:
+            for batch in islice(batches, skip, None):
+                self._given += 1
+                if self._given == len(self):
+                    next(batches, None)  # the trainer never asks again: workers end here
+                yield batch
+        finally:
+            del batches
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of this epoch were given."""
@@ -254,7 +260,6 @@ class SkeletonDataModule(LightningDataModule):
             num_replicas=world,
             rank=rank,
             num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
         )
 
     def train_dataloader(self) -> ResumableLoader:

@@ -110,12 +110,12 @@ def _draw_all(
     from matplotlib.patches import FancyArrowPatch
 
     bones = {frozenset(bone) for bone in layout.bones}
-    own = dict.fromkeys(range(layout.num_joints), FAINT)
+    own: dict[int, str] = {}
     halves = {(source, target): kind for source, target, kind in _triples(edges)}
     for source, target, kind in _triples(edges):
         colour = CYCLE[kind % len(CYCLE)]
         if source == target:
-            own[target] = colour
+            own.setdefault(target, colour)
         elif frozenset((source, target)) in bones:
             # both halves of one colour are one line, or a seam would show
             whole = halves.get((target, source)) == kind
@@ -141,7 +141,8 @@ def _draw_all(
                     zorder=2,
                 )
             )
-    for joint, colour in own.items():
+    for joint in range(layout.num_joints):
+        colour = own.get(joint, FAINT)
         ax.scatter(
             float(plane[joint, 0]),
             float(plane[joint, 1]),
@@ -155,7 +156,8 @@ def _draw_all(
 
 def _draw_root(ax: Axes, edges: Partition, plane: Tensor, root: int, size: float) -> None:
     ax.scatter(plane[:, 0], plane[:, 1], s=16 * size**2, color=FAINT, zorder=2)
-    for source, target, kind in _triples(edges):
+    # a type may hold what another one holds already; the first has the colour
+    for source, target, kind in reversed(_triples(edges)):
         if target != root:
             continue
         colour = CYCLE[kind % len(CYCLE)]

@@ -52,7 +52,7 @@ def test_the_main_job_writes_table_and_figures(
     shown = capsys.readouterr().out
     written = (tmp_path / "table.md").read_text("utf-8")
     assert "[SYNTHETIC DATA]" in shown
-    assert written.startswith("# Partition strategies on Tiny (SYNTHETIC DATA)")
+    assert written.startswith("# Partition strategies: Tiny, official split (SYNTHETIC DATA)")
     assert "kth_synthetic (SYNTHETIC DATA)" in written
     for text in (shown, written):
         assert "0.7188" in text, "the report's figures stand beside ours"

@@ -18,6 +18,12 @@ from stgraph.testing import random_batch, random_skeleton_graph
 from tests.laws.encoders import BODY, ENCODERS, FOLDING, encoder
 
 
+@pytest.fixture(autouse=True)
+def _exact_sizes(monkeypatch):
+    """Counts what the poses cost, without the rounding of shapes, which has a test of its own."""
+    monkeypatch.setattr("stgraph.ops.temporal.bucket_size", lambda size: size)
+
+
 class EntriesWritten(TorchDispatchMode):
     """Counts the entries of all results that are not views."""
 

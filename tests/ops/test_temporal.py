@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from stgraph.ops import make_temporal_plan, temporal_conv, temporal_max_pool, track_mean
-from stgraph.ops.temporal import pointwise
+from stgraph.ops.temporal import bucket_size, pointwise
 from stgraph.testing import assert_backends_agree, assert_close
 
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=4)
@@ -125,3 +125,12 @@ def test_an_unknown_backend_is_refused_with_the_known_ones():
     plan = make_temporal_plan(torch.tensor([2]), 1)
     with pytest.raises(ValueError, match="unknown backend 'fft'; known are slots, reference"):
         temporal_conv(torch.zeros(1, 2, 1), torch.ones(1, 1, 3), None, plan, backend="fft")
+
+
+def test_rounded_sizes_are_few_and_at_most_a_sixteenth_larger():
+    sizes = torch.arange(1, 5000)
+    rounded = torch.tensor([bucket_size(int(size)) for size in sizes])
+    assert (rounded >= sizes).all()
+    assert (rounded[512:] <= sizes[512:] * 17 / 16 + 1).all()
+    assert (rounded[:512] - sizes[:512] < 32).all()
+    assert rounded.unique().numel() < 100
