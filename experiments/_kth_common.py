@@ -35,8 +35,8 @@ from stgraph.evaluation import (
 from stgraph.evaluation.recipes import strategy_for
 from stgraph.skeleton import Partition, SkeletonLayout, resolve_partition
 
-#: The generated stand-in at its quick size: one range a video.
-QUICK_SYNTHETIC = {"ranges_per_video": 1}
+#: The generated stand-in at its quick size.
+QUICK_SYNTHETIC = {"ranges_per_video": 4}
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -65,8 +65,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--centre",
         choices=("recording", "pose", "none"),
-        default="recording",
-        help="what is the centre of a pose's coordinates (default: %(default)s)",
+        help="what is the centre of a pose's coordinates (default: of the recording, so that its "
+        "path stays; on the stand-in of the pose)",
     )
     data.add_argument("--no-bridge", action="store_true", help="do not join tracks over gaps")
     data.add_argument("--no-fill", action="store_true", help="do not interpolate missing joints")
@@ -134,7 +134,7 @@ def sets_from(arguments: argparse.Namespace) -> ComparisonSets:
         split_seed=arguments.split_seed,
         synthetic=QUICK_SYNTHETIC if quick else None,
         skip_bad=arguments.skip_bad,
-        centre=arguments.centre,
+        centre=arguments.centre or ("pose" if arguments.data is None else "recording"),
         bridge=not arguments.no_bridge,
         fill=not arguments.no_fill,
     )

@@ -100,8 +100,8 @@ class Setting:
         Raises:
             ValueError: if it changes a field that a recipe does not have.
         """
-        known = {field.name for field in fields(Recipe)}
-        unknown = sorted({name for name, _ in self.changes} - known)
+        known = [field.name for field in fields(Recipe)]
+        unknown = sorted({name for name, _ in self.changes} - set(known))
         if unknown:
             raise ValueError(f"a recipe has no {', '.join(unknown)}; it has {', '.join(known)}")
         return replace(recipe, **dict(self.changes))
