@@ -59,7 +59,7 @@ PAPER = Recipe(
 )
 #: The stand-in is small, so that everything takes minutes.
 QUICK = Recipe(
-    width=8, epochs=8, lr=6e-3, data_norm="channel", dropout=0.0, augment=False, weight_decay=1e-4
+    width=8, epochs=12, lr=6e-3, data_norm="channel", dropout=0.0, augment=False, weight_decay=1e-4
 )
 QUICK_REAL = Recipe(width=16, epochs=40)
 

@@ -19,7 +19,14 @@ from pathlib import Path
 import torch
 
 from stgraph.evaluation.comparison_sets import ComparisonSets
-from stgraph.evaluation.recipes import Recipe, Setting, build_network, count_parameters, fingerprint
+from stgraph.evaluation.recipes import (
+    Recipe,
+    Setting,
+    build_network,
+    count_parameters,
+    fingerprint,
+    model_name,
+)
 from stgraph.evaluation.tables import ResultRow, command_line, commit, hardware
 from stgraph.metrics import confusion_matrix, mean_class_accuracy, top_k_accuracy, video_votes
 from stgraph.tasks import (
@@ -202,7 +209,7 @@ def _measure(
         name=setting.name,
         seed=seed,
         parameters=count_parameters(task.model),
-        model=f"stgcn{recipe.depth}-{recipe.block}-w{recipe.width:g}",
+        model=model_name(recipe),
         epochs=epochs,
         best_epoch=best,
         history=history,

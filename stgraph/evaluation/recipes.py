@@ -16,7 +16,15 @@ from stgraph.nn.models.stgcn import stgcn_channels
 from stgraph.skeleton import PartitionStrategy, RandomEdges, SpatialConfiguration, resolve_partition
 from stgraph.tasks import fit_partition
 
-__all__ = ["Recipe", "Setting", "build_network", "count_parameters", "equal_width", "fingerprint"]
+__all__ = [
+    "Recipe",
+    "Setting",
+    "build_network",
+    "count_parameters",
+    "equal_width",
+    "fingerprint",
+    "model_name",
+]
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,13 @@ def build_network(setting: Setting, recipe: Recipe, sets: ComparisonSets, seed: 
         dropout=recipe.dropout,
         block_kwargs=plain if recipe.block == "plain" else None,
     )
+
+
+def model_name(recipe: Recipe) -> str:
+    """How results name the network: depth, block, width, and its input if not the joints alone."""
+    name = f"stgcn{recipe.depth}-{recipe.block}-w{recipe.width:g}"
+    inputs = [*recipe.streams, *(["score"] if recipe.score_channel else [])]
+    return name if inputs == ["joint"] else f"{name}-{'+'.join(inputs)}"
 
 
 def count_parameters(network: nn.Module) -> int:
