@@ -12,7 +12,7 @@ import networkx as nx
 import torch
 from torch import Tensor
 
-from stgraph.skeleton.layout import SkeletonLayout, resolve_layout
+from stgraph.skeleton.layout import SkeletonLayout, named_layouts, resolve_layout
 
 if TYPE_CHECKING:
     from stgraph.skeleton.graph import SkeletonGraph
@@ -281,11 +281,13 @@ class SpatialConfiguration(PartitionStrategy):
             return hops.double().masked_fill(beyond, float("inf"))
         if (hops < 0).any():
             lost = [layout.joints[j] for j in (hops < 0).nonzero().flatten().tolist()]
+            ways = ["distance='measured'"]
+            ways += [f"layout {n!r}" for n in named_layouts() if n.startswith(f"{layout.name}_")]
             raise ValueError(
                 f"SpatialConfiguration by hops needs every joint connected to the centre, but "
                 f"layout {layout.name!r} has {layout.num_components} components and no path from "
-                f"{', '.join(lost[:4])}{', ...' if len(lost) > 4 else ''}; add bones, or use "
-                "distance='measured'"
+                f"{', '.join(lost[:4])}{', ...' if len(lost) > 4 else ''}; add bones, use "
+                f"{' or '.join(ways)}"
             )
         return hops.double()
 

@@ -80,7 +80,7 @@ def test_segments_keep_their_lengths_whatever_the_angles(generator: torch.Genera
 def test_gaits_have_their_duty_and_legs_half_a_stride_apart() -> None:
     assert gait_duty(torch.tensor([0.0, 1.0, 2.0])).tolist() == pytest.approx([0.62, 0.42, 0.31])
     phase = torch.linspace(0, 1, 21)
-    traits = ("lean", "elbow", "arm_swing", "arm_base", "arm_out", "pump", "head_turn")
+    traits = ("lean", "arm_bend", "arm_swing", "arm_base", "arm_out", "pump", "head_turn")
     traits += ("arm_lag", "pump_lag", "limp", "gait")
     style = {name: torch.zeros(21) for name in traits}
     style |= {name: torch.ones(21) for name in ("hip_size", "knee_size")}
@@ -188,7 +188,7 @@ def test_the_class_shows_in_motion_more_than_in_what_is_missing() -> None:
 def test_overlap_makes_marginal_statistics_say_less() -> None:
     scores = []
     for overlap in (0.0, 1.0):
-        easy = {"difficulty": Difficulty(overlap=overlap), "ranges_per_video": 1}
+        easy = {"difficulty": Difficulty(overlap=overlap), "ranges_per_video": 2}
         train, test = (as_batch(SyntheticKTH(split, **easy)) for split in ("train", "test"))
         x, y = motion_statistics(train), motion_statistics(test)
         # Nearest class mean needs no iterations.
@@ -196,7 +196,7 @@ def test_overlap_makes_marginal_statistics_say_less() -> None:
         means = torch.stack([x[train.y == c].mean(0) for c in range(6)]) / spread
         nearest = torch.cdist(y / spread, means).argmin(1)
         scores.append((nearest == test.y).double().mean().item())
-    assert scores[0] > scores[1] + 0.03
+    assert scores[0] > scores[1] + 0.02
 
 
 @pytest.mark.parametrize(
