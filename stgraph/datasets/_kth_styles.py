@@ -62,39 +62,41 @@ class _Trait:
     unit: float = 1.0
 
 
-# Means for boxing, handclapping, handwaving, jogging, running, walking. What is not joined is the
-# form of a class: phase relations (`lag`, `pump_lag`, `arm_lag`), the gait, and sizes that make the
-# visible amplitude of different gaits alike, or speed and amplitude alone would name the class.
+# Means for boxing, handclapping, handwaving, jogging, running, walking. What is not joined tells
+# the classes apart by relations, not by size: phases between limbs (`lag`, `arm_lag`, `pump_lag`),
+# the gait, and trunk and arms that lean forwards or backwards. People face both sides, so a mean
+# position does not see which, and `arm_bend` keeps the wrists equally high. The other sizes are
+# set so that the feet of all gaits are about equally fast.
 _TRAITS = {
-    "rate": _Trait((1.0, 1.1, 0.8, 1.25, 1.4, 1.0), 0.091),
-    "raise": _Trait((45, 55, 35, 0, 0, 0), 19.5, unit=_DEGREE),
-    "raise_size": _Trait((45, 35, 40, 0, 0, 0), 11.7, unit=_DEGREE),
-    "arm_bend": _Trait((0, 0, 0, 34, 78, 34), 13, joined=False, unit=_DEGREE),
-    "elbow": _Trait((105, 60, 50, 0, 0, 0), 23.4, unit=_DEGREE),
-    "elbow_size": _Trait((85, 40, 40, 0, 0, 0), 15.6, unit=_DEGREE),
-    "out": _Trait((18, 15, 35, 0, 0, 0), 10.4, unit=_DEGREE),
-    "out_size": _Trait((50, 60, 75, 0, 0, 0), 15.6, unit=_DEGREE),
-    "sharp": _Trait((1.3, 1.1, 1.0, 1, 1, 1), 0.195),
-    "lag": _Trait((0.5, 0, 0, 0, 0, 0), 0.052, joined=False),
-    "lean": _Trait((12, -12, 12, 12, 12, -12), 5.2, joined=False, unit=_DEGREE),
-    "legs": _Trait((8, 3, 3, 0, 0, 0), 5.2, unit=_DEGREE),
-    "leg_rate": _Trait((0.5, 0.5, 0.5, 0, 0, 0), 0.195),
-    "knee": _Trait((14, 8, 7, 0, 0, 0), 6.5, unit=_DEGREE),
-    "stance": _Trait((9, 7, 7, 0, 0, 0), 3.9, unit=_DEGREE),
-    "stagger": _Trait((10, 3, 2, 0, 0, 0), 9.1, unit=_DEGREE),
-    "gait": _Trait((0, 0, 0, 1, 2, 0), 0.156, joined=False),
-    "hip_size": _Trait((1, 1, 1, 1, 0.8, 1.1), 0.156, joined=False),
-    "knee_size": _Trait((1, 1, 1, 1, 0.8, 1.15), 0.156, joined=False),
-    "reach": _Trait((1, 1, 1, 1, 0.82, 1.28), 0.13, joined=False),
-    "bounce": _Trait((0, 0, 0, 0.055, 0.03, 0.09), 0.0156, joined=False),
-    "pump": _Trait((0, 0, 0, 36, 36, 8), 5.2, joined=False, unit=_DEGREE),
-    "pump_lag": _Trait((0, 0, 0, -0.25, 0.25, 0), 0.052, joined=False),
-    "arm_lag": _Trait((0, 0, 0, -0.12, 0.12, 0), 0.039, joined=False),
-    "arm_swing": _Trait((0, 0, 0, 26, 32, 22), 7.8, unit=_DEGREE),
-    "arm_base": _Trait((0, 0, 0, 22, -22, 22), 9.1, joined=False, unit=_DEGREE),
-    "arm_out": _Trait((8,) * 6, 3.9, unit=_DEGREE),
-    "limp": _Trait((0,) * 6, 0.065),
-    "head_turn": _Trait((0,) * 6, 19.5, unit=_DEGREE),
+    "rate": _Trait((1.0, 1.1, 0.8, 1.25, 1.4, 1.0), 0.1),
+    "raise": _Trait((45, 55, 35, 0, 0, 0), 22, unit=_DEGREE),
+    "raise_size": _Trait((45, 35, 40, 0, 0, 0), 13, unit=_DEGREE),
+    "arm_bend": _Trait((0, 0, 0, 32, 80, 32), 14, joined=False, unit=_DEGREE),
+    "elbow": _Trait((105, 60, 50, 0, 0, 0), 27, unit=_DEGREE),
+    "elbow_size": _Trait((85, 40, 40, 0, 0, 0), 18, unit=_DEGREE),
+    "out": _Trait((18, 15, 35, 0, 0, 0), 12, unit=_DEGREE),
+    "out_size": _Trait((50, 60, 75, 0, 0, 0), 18, unit=_DEGREE),
+    "sharp": _Trait((1.3, 1.1, 1.0, 1, 1, 1), 0.22),
+    "lag": _Trait((0.5, 0, 0, 0, 0, 0), 0.055, joined=False),
+    "lean": _Trait((15, -15, 15, 15, 15, -15), 5.5, joined=False, unit=_DEGREE),
+    "legs": _Trait((8, 3, 3, 0, 0, 0), 6, unit=_DEGREE),
+    "leg_rate": _Trait((0.5, 0.5, 0.5, 0, 0, 0), 0.22),
+    "knee": _Trait((14, 8, 7, 0, 0, 0), 7.5, unit=_DEGREE),
+    "stance": _Trait((9, 7, 7, 0, 0, 0), 4.5, unit=_DEGREE),
+    "stagger": _Trait((10, 3, 2, 0, 0, 0), 10, unit=_DEGREE),
+    "gait": _Trait((0, 0, 0, 1, 2, 0), 0.17, joined=False),
+    "hip_size": _Trait((1, 1, 1, 1, 0.8, 1.1), 0.18, joined=False),
+    "knee_size": _Trait((1, 1, 1, 1, 0.8, 1.15), 0.18, joined=False),
+    "reach": _Trait((1, 1, 1, 1, 0.82, 1.28), 0.15, joined=False),
+    "bounce": _Trait((0, 0, 0, 0.055, 0.03, 0.09), 0.018, joined=False),
+    "pump": _Trait((0, 0, 0, 36, 36, 8), 6, joined=False, unit=_DEGREE),
+    "pump_lag": _Trait((0, 0, 0, -0.25, 0.25, 0), 0.055, joined=False),
+    "arm_lag": _Trait((0, 0, 0, -0.12, 0.12, 0), 0.045, joined=False),
+    "arm_swing": _Trait((0, 0, 0, 26, 32, 22), 9, unit=_DEGREE),
+    "arm_base": _Trait((0, 0, 0, 24, -24, 24), 10, joined=False, unit=_DEGREE),
+    "arm_out": _Trait((8,) * 6, 4.5, unit=_DEGREE),
+    "limp": _Trait((0,) * 6, 0.07),
+    "head_turn": _Trait((0,) * 6, 22, unit=_DEGREE),
 }
 _ARM_SIZES = ("raise_size", "elbow_size", "out_size", "arm_swing", "pump")
 

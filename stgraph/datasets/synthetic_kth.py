@@ -37,11 +37,11 @@ _SIZE = (66.0, 62.0, 66.0, 84.0)  # height of a person, pixels
 _SIZE_SPREAD = (0.04, 0.22, 0.04, 0.04)  # of its logarithm, between ranges
 _ZOOM = (0.04, 0.5, 0.04, 0.04)  # change of the logarithm within a range, at most half of it
 _DIAGONAL = (12.0, 32.0, 12.0, 14.0)  # degrees off the picture plane when crossing it
-_JITTER = (0.0165, 0.0185, 0.021, 0.0165)  # of the person's height
-_LOST_JOINT = (0.07, 0.08, 0.13, 0.07)
-_LOST_LIMBS = (0.025, 0.025, 0.07, 0.025)
-_LOST_PERSON = (0.02, 0.025, 0.025, 0.012)
-_SWAP = (0.025, 0.035, 0.035, 0.025)
+_JITTER = (0.019, 0.021, 0.024, 0.019)  # of the person's height
+_LOST_JOINT = (0.03, 0.035, 0.055, 0.03)
+_LOST_LIMBS = (0.01, 0.01, 0.035, 0.01)
+_LOST_PERSON = (0.012, 0.015, 0.015, 0.008)
+_SWAP = (0.01, 0.015, 0.015, 0.01)
 
 
 @dataclass(frozen=True)
