@@ -14,6 +14,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -25,6 +26,7 @@ from _kth_common import Outcome
 
 from stgraph import viz
 from stgraph.evaluation import Recipe, Setting
+from stgraph.io import RecordingError
 
 #: The report's final table: test accuracy of one run with augmentation.
 FINAL = {
@@ -263,4 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RecordingError as error:
+        sys.exit(f"error: {error}")

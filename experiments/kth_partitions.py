@@ -16,6 +16,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from stgraph.evaluation import (
     count_parameters,
     equal_width,
 )
+from stgraph.io import RecordingError
 
 #: Table 1 of the report: BODY_25 poses, subjects 15/5/5, last of 1,000 epochs, one run.
 REPORT = {
@@ -237,4 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RecordingError as error:
+        sys.exit(f"error: {error}")

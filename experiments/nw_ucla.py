@@ -10,6 +10,7 @@ training.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from torch_geometric.transforms import Compose
 
 from stgraph.datasets import NWUCLA
 from stgraph.evaluation import ResultRow, command_line, commit, hardware, merge_results
+from stgraph.io import RecordingError
 from stgraph.metrics import mean_class_accuracy, top_k_accuracy
 from stgraph.nn import CTRGCN, STGCN, STGCNPlusPlus
 from stgraph.tasks import Recognition, SkeletonDataModule, fit_recognition, predict_logits
@@ -144,4 +146,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RecordingError as error:
+        sys.exit(f"error: {error}")
