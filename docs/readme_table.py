@@ -31,6 +31,7 @@ ROWS = {
     "identity": "*no edges*",
     "random": "*random edges*",
     "logistic-regression": "*logistic regression*",
+    "logistic-regression-rich": "*logistic regression, rich*",
     "majority": "*majority class*",
 }
 TITLES = {

@@ -16,6 +16,7 @@ import torch
 
 from stgraph import viz
 from stgraph.evaluation import (
+    AUGMENTATIONS,
     CONTROLS,
     ComparisonSets,
     Recipe,
@@ -31,6 +32,7 @@ from stgraph.evaluation import (
     result_rows,
     results_markdown,
     run_comparison,
+    strongest_control,
 )
 from stgraph.evaluation.recipes import strategy_for
 from stgraph.skeleton import Partition, SkeletonLayout, resolve_partition
@@ -102,7 +104,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument("--block", choices=("stgcn", "plain", "preactivation"))
     recipe.add_argument("--depth", type=int, choices=(9, 12))
     recipe.add_argument("--edge-importance", action=argparse.BooleanOptionalAction, default=None)
-    recipe.add_argument("--augment", action=argparse.BooleanOptionalAction, default=None)
+    recipe.add_argument("--augment", choices=AUGMENTATIONS)
     recipe.add_argument("--score-channel", action=argparse.BooleanOptionalAction, default=None)
     recipe.add_argument(
         "--streams", nargs="+", choices=("joint", "bone", "joint_motion", "bone_motion")
@@ -227,7 +229,7 @@ def heading(sets: ComparisonSets, recipe: Recipe, what: str, out: Path) -> None:
         * recipe.score_channel,
         "training": f"{recipe.optimizer}, rate {recipe.lr:g} ({recipe.schedule}), batch "
         f"{recipe.batch_size}, {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, "
-        + ("augmented" if recipe.augment else "not augmented"),
+        + ("not augmented" if recipe.augment == "none" else f"augmentation: {recipe.augment}"),
         "kept in": f"{out} (the same command goes on where it was stopped)",
     }
     for name, text in lines.items():
@@ -369,18 +371,19 @@ def draw_all(
             summary = outcome.summary(setting, part)
             panels[panel][setting.name] = () if summary is None else summary.values
         for name, parts in outcome.controls.items():
-            panels[panel][name] = [parts[part]["top1"]]
+            panels[panel][name] = [parts[part]["top1"]] if part in parts else []
     reference = {
         panel: {name: figures[part] for name, figures in published.items() if part in figures}
         for panel, part in (("validation", "val"), ("test", "test"))
     }
+    level = strongest_control(outcome.controls)
     scores = viz.draw_scores(
         panels,
         reference=reference if published else None,
         reference_name="the report (other poses, split 15-5-5)",
         controls=[s.name for s in outcome.settings if s.control] + list(CONTROLS),
         level={
-            panel: ("logistic regression", outcome.controls["logistic regression"][part]["top1"])
+            panel: (level, outcome.controls[level][part]["top1"])
             for panel, part in (("validation", "val"), ("test", "test"))
         },
         label="accuracy",

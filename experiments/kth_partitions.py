@@ -31,6 +31,7 @@ from stgraph.evaluation import (
     build_network,
     count_parameters,
     equal_width,
+    strongest_control,
 )
 from stgraph.io import RecordingError
 
@@ -57,11 +58,11 @@ PAPER = Recipe(
     lr=1e-4,
     schedule="constant",
     weight_decay=0.0,
-    augment=False,
+    augment="none",
 )
 #: The stand-in is small, so that everything takes minutes.
 QUICK = Recipe(
-    width=8, epochs=12, lr=6e-3, data_norm="channel", dropout=0.0, augment=False, weight_decay=1e-4
+    width=8, epochs=12, lr=6e-3, data_norm="channel", dropout=0.0, augment="none", weight_decay=1e-4
 )
 QUICK_REAL = Recipe(width=16, epochs=40)
 
@@ -126,13 +127,14 @@ def conclusions(outcome: Outcome) -> list[str]:
     best = common.chosen_setting(outcome, strategies)
     test = outcome.summary(best, "test")
     assert test is not None
-    logistic = outcome.controls["logistic regression"]["test"]["top1"]
+    control = strongest_control(outcome.controls)
+    level = outcome.controls[control]["test"]["top1"]
     n = len(test.values)
     spread = f" ± {test.deviation:.3f}" if test.deviation is not None else ""
     notes = [
         f"Validation chooses {best.name!r}: test {test.mean:.3f}{spread} over {n} "
-        f"{'seeds' if n > 1 else 'seed'}, {_beside(test.mean - logistic)} logistic regression on "
-        f"motion statistics ({logistic:.3f})."
+        f"{'seeds' if n > 1 else 'seed'}, {_beside(test.mean - level)} the strongest "
+        f"control without a network ({control}, {level:.3f}; also chosen on validation)."
     ]
     if len(strategies) > 1:
         means = {s.name: outcome.summary(s, "test").mean for s in strategies}  # type: ignore[union-attr]
@@ -148,9 +150,9 @@ def conclusions(outcome: Outcome) -> list[str]:
         notes.append(text + ".")
     for name, what in (("no edges (identity)", "no edges"), ("random edges", "random edges")):
         for setting in outcome.settings:
-            control = outcome.summary(setting, "test")
-            if setting.name == name and control is not None:
-                notes.append(f"It is {_beside(test.mean - control.mean)} {what}.")
+            other = outcome.summary(setting, "test")
+            if setting.name == name and other is not None:
+                notes.append(f"It is {_beside(test.mean - other.mean)} {what}.")
     if any(run.diverged for run in outcome.runs.values()):
         notes.append("* at least one seed diverged; its best epoch before that counts.")
     return notes

@@ -12,8 +12,18 @@ from stgraph.evaluation.comparison import (
     run_setting,
     score_predictions,
 )
-from stgraph.evaluation.comparison_sets import ComparisonSets, load_comparison_sets
-from stgraph.evaluation.control_scores import CONTROLS, control_rows, control_scores
+from stgraph.evaluation.comparison_sets import (
+    AUGMENTATIONS,
+    ComparisonSets,
+    load_comparison_sets,
+)
+from stgraph.evaluation.control_scores import (
+    CONTROLS,
+    Control,
+    control_rows,
+    control_scores,
+    strongest_control,
+)
 from stgraph.evaluation.controls import (
     NO_POSE,
     accuracy,
@@ -65,6 +75,7 @@ comparisons = [
 recordings = [
     "ComparisonSets",
     "load_comparison_sets",
+    "AUGMENTATIONS",
     "prepare_poses",
     "prepared_store",
     "BodyUnits",
@@ -82,6 +93,8 @@ control_baselines = [
     "as_batch",
     "NO_POSE",
     "control_scores",
+    "strongest_control",
+    "Control",
     "CONTROLS",
 ]
 result_tables = [

@@ -135,7 +135,7 @@ def run_setting(
         len(sets.class_names),
         class_names=sets.class_names,
         transform=Stream(own.streams, score=own.score_channel),
-        augment=sets.augmentation() if own.augment else None,
+        augment=sets.augmentation(own.augment),
         optimizer=own.optimizer,
         lr=own.lr,
         schedule=own.schedule,

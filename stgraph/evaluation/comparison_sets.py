@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,20 @@ from stgraph.datasets.synthetic_kth import SyntheticKTH
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.io import Store
 from stgraph.skeleton import SkeletonLayout
-from stgraph.transforms import RandomRotate, RandomScale, ReportAugmentation
+from stgraph.transforms import (
+    DropJoints,
+    Flip,
+    Jitter,
+    RandomRotate,
+    RandomScale,
+    RandomTimeCrop,
+    ReportAugmentation,
+)
 
-__all__ = ["ComparisonSets", "load_comparison_sets"]
+__all__ = ["AUGMENTATIONS", "ComparisonSets", "load_comparison_sets"]
 
+#: Names of :meth:`ComparisonSets.augmentation`.
+AUGMENTATIONS = ("none", "report", "strong")
 DATASETS = ("kth", "nw_ucla", "penn_action")
 SPLITS = {
     "kth": ("official", "15-5-5", "scenario", "stratified"),
@@ -90,13 +100,40 @@ class ComparisonSets:
         parts += [f"{len(self.raw[part])} {part.replace('_', ' ')}" for part in self.tests]
         return ", ".join(parts)
 
-    def augmentation(self) -> Any:
-        """Random changes of training recordings: the report's in 2-D, turns and sizes in 3-D."""
-        if self.num_dims == 2:
+    def augmentation(self, name: str = "report") -> Any:
+        """Random changes of training recordings.
+
+        Args:
+            name: ``"none"``; ``"report"``: with probability one half two of the four changes of the
+                KTH report, in 3-D turns and sizes; ``"strong"``: every recording is mirrored or
+                not, turned, stretched along each axis, jittered, shortened, and loses joints.
+
+        Returns:
+            A transform, or None.
+
+        Raises:
+            ValueError: if the name is unknown.
+        """
+        flat = self.num_dims == 2
+        if name == "none":
+            return None
+        if name == "report" and flat:
             return ReportAugmentation(unit=self.pixel)
-        return Compose(
-            [RandomRotate((15.0, 30.0, 15.0), about="recording"), RandomScale((0.85, 1.15))]
-        )
+        turn = RandomRotate(15.0 if flat else (15.0, 30.0, 15.0), about="recording")
+        if name == "report":
+            return Compose([turn, RandomScale((0.85, 1.15))])
+        if name == "strong":
+            return Compose(
+                [
+                    Flip(0.5),
+                    turn,
+                    RandomScale((0.8, 1.2), per_coordinate=True),
+                    Jitter(0.05),
+                    RandomTimeCrop((0.5, 1.0)),
+                    DropJoints(0.05),
+                ]
+            )
+        raise ValueError(f"unknown augmentation {name!r}; known are {', '.join(AUGMENTATIONS)}")
 
 
 def load_comparison_sets(
@@ -162,12 +199,20 @@ def load_comparison_sets(
         "split": split,
         "split_seed": split_seed,
         "source": None if path is None else Path(path).name,
-        "synthetic": dict(synthetic or {}) if path is None else None,
+        "synthetic": _plain(synthetic or {}) if path is None else None,
         "preparation": repr(transform),
         "recordings": {part: len(source) for part, source in raw.items()},
         "poses": int(sum(int(store.num_poses.sum()) for store in prepared.values())),
     }
     return ComparisonSets(key, split, title, raw, prepared, _pixel(raw["train"], prepared), facts)
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON holds them."""
+    return {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in arguments.items()
+    }
 
 
 def _graphs(store: Store) -> list[Any]:

@@ -52,7 +52,8 @@ class Recipe:
         weight_decay: Weight decay.
         label_smoothing: Label smoothing.
         ema_decay: Weight averaging.
-        augment: Random changes of training recordings.
+        augment: Random changes of training recordings, see
+            :meth:`ComparisonSets.augmentation`.
         distance: Of the spatial configuration: ``"measured"`` on training, or ``"hops"``.
     """
 
@@ -76,7 +77,7 @@ class Recipe:
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
     ema_decay: float | None = None
-    augment: bool = True
+    augment: str = "report"
     distance: str = "measured"
 
 

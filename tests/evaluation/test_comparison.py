@@ -22,6 +22,7 @@ from stgraph.evaluation import (
     run_comparison,
     run_setting,
     score_predictions,
+    strongest_control,
 )
 from stgraph.evaluation import comparison as module
 from stgraph.tasks import Predictions
@@ -156,6 +157,8 @@ def test_controls_are_scored_on_every_part_and_kept(tmp_path: Path) -> None:
     scores = control_scores(sets, tmp_path)
     assert set(scores) == {
         "logistic regression",
+        "logistic regression, rich",
+        "logistic regression, rich, train + val",
         "1-NN, raw poses",
         "visibility only",
         "majority class",
@@ -163,7 +166,15 @@ def test_controls_are_scored_on_every_part_and_kept(tmp_path: Path) -> None:
     assert scores["majority class"]["test"]["top1"] == 0.5
     assert scores["logistic regression"]["test"]["top1"] == 1.0
     assert control_scores(sets, tmp_path) == scores
-    assert {row.setting for row in control_rows(scores, sets)} == {"supervised no-graph"}
+    assert {row.setting for row in control_rows(scores, sets)} == {
+        "supervised no-graph",
+        "supervised no-graph trainval",
+    }
+    refit = scores["logistic regression, rich, train + val"]
+    assert "val" not in refit
+    assert "test" in refit
+    chosen = {"a": {"val": {"top1": 0.5}}, "b": {"val": {"top1": 0.6}}, "c": {}}
+    assert strongest_control(chosen) == "b"
 
 
 @pytest.mark.parametrize(
