@@ -21,15 +21,15 @@ class Edges(NamedTuple):
     """Typed edges of one pose, or (``unrolled``) of all nodes of a batch.
 
     Attributes:
-        index: int64 [2, E], source to target.
-        type: int64 [E].
-        weight: float32 [E].
-        unrolled: Whether ``index`` counts nodes of the whole batch.
+        edge_index: int64 [2, E], source to target.
+        edge_type: int64 [E].
+        edge_weight: float32 [E].
+        unrolled: Whether ``edge_index`` counts nodes of the whole batch.
     """
 
-    index: Tensor  # type: ignore[assignment]
-    type: Tensor
-    weight: Tensor
+    edge_index: Tensor
+    edge_type: Tensor
+    edge_weight: Tensor
     unrolled: bool = False
 
 
@@ -108,7 +108,7 @@ class SpatialOperator(nn.Module):
 
     def weighted_edges(self, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
         """Index, type and weight of the edges of a pose as this operator has learned them."""
-        index, kind, weight = edges.index, edges.type, edges.weight
+        index, kind, weight = edges.edge_index, edges.edge_type, edges.edge_weight
         if self.importance is not None:
             weight = weight * self.importance
         if self.adjacency is not None:
@@ -139,7 +139,7 @@ class SpatialOperator(nn.Module):
         lane = plan.track  # of an unrolled batch, whose lanes are its tracks
         if self.laned and not edges.unrolled:
             joint = torch.arange(v, device=x.device)[:, None]
-            lane = (joint * plan.count.size(0) + plan.track).flatten()
+            lane = (joint * plan.length.size(0) + plan.track).flatten()
         if not self.typed and not edges.unrolled:
             index = _simple_edges(index, v)
         if not edges.unrolled:

@@ -25,7 +25,7 @@ class TemporalPlan(NamedTuple):
         out: Position of each remaining pose in the strided output, int64 [P'].
         keep: The pose under the kernel's centre for each remaining pose, int64 [P'].
         track: Track of each pose, int64 [P].
-        count: Number of poses of each track, int64 [M].
+        length: Number of poses of each track, int64 [M].
         chunks: The tracks cut into chunks, for layers that look at whole tracks; else None.
     """
 
@@ -34,7 +34,7 @@ class TemporalPlan(NamedTuple):
     out: Tensor
     keep: Tensor
     track: Tensor
-    count: Tensor  # type: ignore[assignment]
+    length: Tensor
     chunks: TrackChunks | None = None
 
 
@@ -110,7 +110,7 @@ def temporal_conv(
         return pointwise(x.index_select(1, plan.keep), weight[:, :, 0], bias)
     pad = dilation * (kernel - 1) // 2
     if backend == "reference":
-        tracks = x.split(plan.count.tolist(), dim=1)
+        tracks = x.split(plan.length.tolist(), dim=1)
         done = [
             F.conv1d(track.transpose(1, 2), weight, bias, stride, pad, dilation).transpose(1, 2)
             for track in tracks
@@ -165,6 +165,6 @@ def from_images(y: Tensor) -> Tensor:
 
 def track_mean(x: Tensor, plan: TemporalPlan) -> Tensor:
     """Mean over the poses of each track: [V, P, C] to [V, M, C]."""
-    m = plan.count.size(0)
+    m = plan.length.size(0)
     total = x.new_zeros(x.size(0), m, x.size(2)).index_add(1, plan.track, x)
-    return total / plan.count.clamp(min=1)[:, None].to(x.dtype)
+    return total / plan.length.clamp(min=1)[:, None].to(x.dtype)

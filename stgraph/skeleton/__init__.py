@@ -8,18 +8,20 @@ of people moving: a ``torch_geometric.data.Data`` whose batches are ragged and f
 from stgraph.skeleton.graph import SkeletonGraph
 from stgraph.skeleton.layout import SkeletonLayout, named_layouts, resolve_layout
 from stgraph.skeleton.partition import (
-    Distance,
     FunctionPartition,
-    Identity,
-    InwardOutward,
     Partition,
     PartitionStrategy,
+    normalise_adjacency,
+)
+from stgraph.skeleton.strategies import (
+    Distance,
+    Identity,
+    InwardOutward,
     RandomEdges,
     SpatialConfiguration,
     Symmetrical,
     Uniform,
     measured_joint_distance,
-    normalise_adjacency,
     resolve_partition,
 )
 

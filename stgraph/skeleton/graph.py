@@ -9,7 +9,8 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from stgraph.skeleton.layout import SkeletonLayout, resolve_layout
-from stgraph.skeleton.partition import PartitionStrategy, resolve_partition
+from stgraph.skeleton.partition import PartitionStrategy
+from stgraph.skeleton.strategies import resolve_partition
 
 POSE_LEVEL = ("frame",)
 TRACK_LEVEL = ("track_length", "person")

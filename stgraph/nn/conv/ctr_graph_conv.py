@@ -168,7 +168,7 @@ class CTRGraphConv(MessagePassing):
         mask = None
         if edge_type.numel() < k * v * v:
             mask = blank.index_put(place, x.new_ones(edge_type.numel()), accumulate=True)
-        chunks = plan.chunks or make_track_chunks(plan.count)
+        chunks = plan.chunks or make_track_chunks(plan.length)
         topology = self.topology(chunked_track_mean(x, chunks), adjacency, mask)
         return topology_aggregate(pointwise(x, self.weight, self.bias), topology, chunks)
 
