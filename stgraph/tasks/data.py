@@ -20,6 +20,9 @@ from stgraph.skeleton import (
     resolve_partition,
 )
 
+#: Evaluation wastes time on batches smaller than this.
+EVAL_BATCH_SIZE = 64
+
 
 class GraphList:
     """Recordings of any layouts and attributes in a list, with the manners of a store.
@@ -179,6 +182,8 @@ class SkeletonDataModule(LightningDataModule):
         val: Validation recordings, the only ones that an epoch may be chosen by.
         test: Test recordings; nothing but the test looks at them.
         batch_size: Recordings of a training step, over all processes.
+        eval_batch_size: Recordings at a time in validation and test, over all processes; by
+            default at least 64. Changes no figure.
         num_workers: Processes that load batches; 0: none but this one.
         seed: Decides the order and the random numbers of the data set's own transform.
         drop_last: Leave out an incomplete last batch of training.
@@ -197,6 +202,7 @@ class SkeletonDataModule(LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         drop_last: bool = False,
+        eval_batch_size: int | None = None,
     ) -> None:
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
@@ -207,6 +213,7 @@ class SkeletonDataModule(LightningDataModule):
         self.test = None if test is None else as_source(test, "test")
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.drop_last = drop_last
+        self.eval_batch_size = eval_batch_size
         names = source_class_names(self.train)
         for part, source in (("val", self.val), ("test", self.test)):
             other = None if source is None else source_class_names(source)
@@ -250,9 +257,10 @@ class SkeletonDataModule(LightningDataModule):
                 f"'SkeletonDataModule' expected a batch size that {world} processes can share "
                 f"(got {self.batch_size})"
             )
+        of_evaluation = self.eval_batch_size or max(self.batch_size, EVAL_BATCH_SIZE)
         return StoreLoader(
             source,
-            self.batch_size // world,
+            max(1, (self.batch_size if train else of_evaluation) // world),
             shuffle=train,
             seed=self.seed,
             drop_empty=train,
