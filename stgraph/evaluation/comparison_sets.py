@@ -106,7 +106,8 @@ class ComparisonSets:
         Args:
             name: ``"none"``; ``"report"``: with probability one half two of the four changes of the
                 KTH report, in 3-D turns and sizes; ``"strong"``: every recording is mirrored or
-                not, turned, stretched along each axis, jittered, shortened, and loses joints.
+                not, turned, jittered, shortened, and loses joints. It keeps its size, because
+                speed in body sizes tells walking from running.
 
         Returns:
             A transform, or None.
@@ -127,7 +128,6 @@ class ComparisonSets:
                 [
                     Flip(0.5),
                     turn,
-                    RandomScale((0.8, 1.2), per_coordinate=True),
                     Jitter(0.05),
                     RandomTimeCrop((0.5, 1.0)),
                     DropJoints(0.05),
