@@ -37,7 +37,7 @@ from stgraph.evaluation.controls import (
     visibility_only,
     visibility_statistics,
 )
-from stgraph.evaluation.preparation import BodyUnits, prepare_poses, prepared_store
+from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.evaluation.recipes import (
     Recipe,
     Setting,
@@ -78,7 +78,6 @@ recordings = [
     "AUGMENTATIONS",
     "prepare_poses",
     "prepared_store",
-    "BodyUnits",
 ]
 control_baselines = [
     "majority_class",

@@ -13,6 +13,7 @@ but every worker would have the same copy of a generator.
 """
 
 from stgraph.transforms.base import SkeletonTransform
+from stgraph.transforms.body_units import BodyUnits
 from stgraph.transforms.bridge_gaps import BridgeGaps
 from stgraph.transforms.center_joint import CenterJoint
 from stgraph.transforms.crop_resize import CropResize
@@ -53,6 +54,7 @@ __all__ = [
     "NormaliseScale",
     "NormaliseRange",
     "Standardise",
+    "BodyUnits",
     "PreNormalise2D",
     "PreNormalise3D",
     # augmentation

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch_geometric.data import Batch
 
-from stgraph.evaluation import BodyUnits, prepare_poses, prepared_store
-from stgraph.skeleton import SkeletonGraph, SkeletonLayout
+from stgraph.evaluation import prepare_poses, prepared_store
 from tests.evaluation.samples import Source, absent, person, tiny_graphs
-
-STICK = SkeletonLayout("stick", ["a", "b"], [(0, 1)], centre=0)
-
-
-def stick(*poses: list[list[float]], score: list[float] | None = None) -> SkeletonGraph:
-    return SkeletonGraph(torch.tensor(poses), layout=STICK, score=score)
-
-
-def test_a_body_has_the_size_one_about_its_centre() -> None:
-    graph = stick([[0.0, 0.0], [4.0, 0.0]], [[2.0, 0.0], [6.0, 0.0]])
-    expected = torch.tensor([[-1.5, 0.0], [0.5, 0.0], [-0.5, 0.0], [1.5, 0.0]])
-    assert torch.equal(BodyUnits()(graph).pos, expected)
-    each = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]])
-    assert torch.equal(BodyUnits("pose")(graph).pos, each)
-    assert torch.equal(BodyUnits("pose", scale=False)(graph).pos, 2 * each)
-    assert torch.equal(BodyUnits("none", scale=False)(graph).pos, graph.pos)
-
-
-def test_a_missing_joint_counts_for_nothing_and_lies_in_the_centre() -> None:
-    graph = stick([[0.0, 0.0], [4.0, 0.0]], [[9.0, 9.0], [4.0, 4.0]], score=[1.0, 1.0, 0.0, 1.0])
-    out = BodyUnits("pose").forward(graph)
-    assert out.pos[2].tolist() == [0.0, 0.0]
-    moved = graph.clone()
-    moved.pos[2] = -77.0
-    assert torch.equal(BodyUnits("pose")(moved).pos, out.pos)
-    assert torch.equal(BodyUnits()(moved).pos, BodyUnits()(graph).pos)
 
 
 def test_where_and_how_large_a_body_is_does_not_matter() -> None:
@@ -60,8 +32,3 @@ def test_a_prepared_store_keeps_order_classes_and_names() -> None:
     assert store.column("video").tolist() == [graph.video for graph in graphs]
     assert store.class_names == source.class_names
     assert store.num_poses.tolist()[-1] == 0
-
-
-def test_an_unknown_centre_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown centre 'hip'; known are recording, pose, none"):
-        BodyUnits("hip")

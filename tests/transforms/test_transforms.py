@@ -31,6 +31,8 @@ DETERMINISTIC: dict[str, Make] = {
     "NormaliseRange common": lambda g: T.NormaliseRange(per_coordinate=False),
     "Standardise": lambda g: T.Standardise(),
     "Standardise common": lambda g: T.Standardise(per_coordinate=False),
+    "BodyUnits": lambda g: T.BodyUnits(),
+    "BodyUnits pose": lambda g: T.BodyUnits("pose", scale=False),
     "PreNormalise2D fix": lambda g: T.PreNormalise2D((160, 120), threshold=0.4),
     "PreNormalise2D auto": lambda g: T.PreNormalise2D(),
     "PreNormalise3D": lambda g: T.PreNormalise3D("neck", ("left_hip", "neck")),
