@@ -25,7 +25,6 @@ from stgraph.nn import CTRGCN, STGCN, STGCNPlusPlus
 from stgraph.tasks import Recognition, SkeletonDataModule, fit_recognition, predict_logits
 from stgraph.transforms import (
     CenterJoint,
-    DropJoints,
     Flip,
     Jitter,
     NormaliseRange,
@@ -53,7 +52,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--stream", default="joint")
     parser.add_argument("--partition", default="spatial", help="for stgcn (default: %(default)s)")
     parser.add_argument("--width", type=int, default=32, help="(default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=150, help="passes (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=100, help="passes (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument(
         "--recipe",
@@ -76,13 +75,12 @@ def transforms(recipe: str, stream: str) -> tuple[Compose, Compose]:
         return Compose(augment), Compose(prepare)
     augment = [
         centre,
-        RandomTimeCrop((0.5, 1.0)),
+        RandomTimeCrop((0.7, 1.0)),
         UniformSample(52, "repeated", "keep"),
         Flip(0.5),
-        RandomRotate((25.0, 60.0, 12.5), order="xyz"),
-        RandomScale((0.75, 1.25), per_coordinate=True),
-        Jitter(0.02),
-        DropJoints(0.05),
+        RandomRotate((20.0, 60.0, 10.0), order="xyz"),
+        RandomScale((0.9, 1.1), per_coordinate=True),
+        Jitter(0.01),
     ]
     prepare = [centre, UniformSample(52, "even", "keep"), NormaliseRange(), Stream(stream)]
     return Compose(augment), Compose(prepare)
