@@ -21,8 +21,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import _kth_common as common
-from _kth_common import Outcome
+import _comparison as common
+import _comparison_report as report
+from _comparison import Outcome
 
 from stgraph import viz
 from stgraph.evaluation import Recipe, Setting, strongest_control
@@ -239,30 +240,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sets = common.sets_from(args)
     studies = STUDIES if "all" in args.study else args.study
     for study in studies:
-        make_rows, report, name = ROWS[study]
+        make_rows, figures, name = ROWS[study]
         # what the command line says holds in every study
         base = {
             key: value
             for key, value in (PAPER_CHANGES[study] if paper else {}).items()
             if getattr(args, key) is None
         }
-        published = report if sets.key in ("kth", "kth_synthetic") else {}
+        published = figures if sets.key in ("kth", "kth_synthetic") else {}
         out = Path(args.out) / study
         title = f"{name}: {sets.title}, {sets.protocol} split"
         common.heading(sets, replace(recipe, **base), title, out)
         outcome = common.compare(args, sets, recipe, make_rows(base), seeds)
-        columns = common.usual_columns(sets)
-        table = common.as_markdown(*common.table_lines(outcome, published, columns))
+        columns = report.usual_columns(sets)
+        table = report.as_markdown(*report.table_lines(outcome, published, columns))
         notes = conclusions(outcome, study)
-        how = common.over_seeds(seeds)
+        how = report.over_seeds(seeds)
         heading = f"{title}; top-1 accuracy, {how}"
-        common.print_table(heading, table, notes, sets.synthetic)
-        common.write_table(outcome, out, title, table, notes)
+        report.print_table(heading, table, notes, sets.synthetic)
+        report.write_table(outcome, out, title, table, notes)
         best = common.chosen_setting(outcome, outcome.settings)
-        paths = common.draw_all(outcome, out, title, published, best)
+        paths = report.draw_all(outcome, out, title, published, best)
         if study == "depth":
             paths.append(depth_figure(outcome, title, out))
-        common.say_done(out, paths)
+        report.say_done(out, paths)
 
 
 if __name__ == "__main__":

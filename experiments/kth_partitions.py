@@ -21,8 +21,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import _kth_common as common
-from _kth_common import Outcome
+import _comparison as common
+import _comparison_report as report
+from _comparison import Outcome
 
 from stgraph.evaluation import (
     ComparisonSets,
@@ -227,17 +228,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     common.heading(sets, recipe, title, out)
     outcome = common.compare(args, sets, recipe, in_order(settings), seeds)
     published = REPORT if sets.key in ("kth", "kth_synthetic") else {}
-    columns = common.usual_columns(sets)
-    table = common.as_markdown(*common.table_lines(outcome, published, columns))
+    columns = report.usual_columns(sets)
+    table = report.as_markdown(*report.table_lines(outcome, published, columns))
     notes = [*conclusions(outcome), *about_the_report(sets)]
-    how = common.over_seeds(seeds)
+    how = report.over_seeds(seeds)
     heading = f"{title}; top-1 accuracy, {how}"
-    common.print_table(heading, table, notes, sets.synthetic)
-    common.write_table(outcome, out, title, table, notes)
+    report.print_table(heading, table, notes, sets.synthetic)
+    report.write_table(outcome, out, title, table, notes)
     best = common.chosen_setting(outcome, [s for s in settings if not s.control and not s.refit])
-    paths = [common.draw_partition_figure(sets, recipe, out)]
-    paths += common.draw_all(outcome, out, title, published, best)
-    common.say_done(out, paths)
+    paths = [report.draw_partition_figure(sets, recipe, out)]
+    paths += report.draw_all(outcome, out, title, published, best)
+    report.say_done(out, paths)
 
 
 if __name__ == "__main__":

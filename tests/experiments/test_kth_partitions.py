@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import _kth_common as common
+import _comparison as common
 import kth_final
 import kth_partitions
 import pytest
@@ -117,7 +117,7 @@ def test_the_papers_preset_is_the_reports() -> None:
     recipe = common.recipe_from(kth_partitions.parse(["--lr", "0.5"]), kth_partitions.PAPER)
     assert recipe.lr == 0.5
     assert (recipe.width, recipe.epochs, recipe.dropout) == (64, 1000, 0.5)
-    assert (recipe.optimizer, recipe.batch_size, recipe.augment) == ("adam", 16, False)
+    assert (recipe.optimizer, recipe.batch_size, recipe.augment) == ("adam", 16, "none")
 
 
 @pytest.mark.slow
