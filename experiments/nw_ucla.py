@@ -20,7 +20,14 @@ import torch
 from torch_geometric.transforms import Compose, LinearTransformation
 
 from stgraph.datasets import NWUCLA
-from stgraph.evaluation import ResultRow, command_line, commit, hardware, merge_results
+from stgraph.evaluation import (
+    ResultRow,
+    command_line,
+    commit,
+    hardware,
+    merge_results,
+    results_markdown,
+)
 from stgraph.io import RecordingError
 from stgraph.metrics import mean_class_accuracy, top_k_accuracy
 from stgraph.nn import CTRGCN, STGCN, STGCNPlusPlus
@@ -195,7 +202,10 @@ def main() -> None:
                         command=command_line(),
                     )
                 )
-    merge_results(args.out / "nw_ucla.csv", rows)
+    every = merge_results(args.out / "nw_ucla.csv", rows)
+    text = results_markdown(every, "Northwestern-UCLA from an unseen camera")
+    (args.out / "nw_ucla.md").write_text(text + "\n", encoding="utf-8")
+    print(f"written: {args.out / 'nw_ucla.csv'}, {args.out / 'nw_ucla.md'}")
 
 
 if __name__ == "__main__":
