@@ -63,7 +63,14 @@ PAPER = Recipe(
 )
 #: The stand-in is small, so that everything takes minutes.
 QUICK = Recipe(
-    width=8, epochs=12, lr=6e-3, data_norm="channel", dropout=0.0, augment="none", weight_decay=1e-4
+    width=8,
+    epochs=16,
+    lr=6e-3,
+    data_norm="channel",
+    dropout=0.0,
+    augment="none",
+    weight_decay=1e-4,
+    score_channel=True,
 )
 QUICK_REAL = Recipe(width=16, epochs=40)
 

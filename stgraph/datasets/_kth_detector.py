@@ -25,6 +25,7 @@ class Clutter:
     lost_limbs: Tensor  # chance that a bout of lost arms or legs begins in a frame
     lost_person: Tensor  # chance that a bout without the person begins in a frame
     swap: Tensor  # chance that left and right are swapped in a frame
+    stray: Tensor  # chance that a joint is taken to be somewhere in the surroundings
 
 
 def project(body: Tensor, yaw: Tensor, camera_pitch: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,6 +100,10 @@ def detect(
     error = torch.randn((num_poses, num_joints, 2), generator=generator)
     error = error * (spread / chi.clamp(min=0.15))[..., None]
     seen = pixels + error
+    middle = pixels.mean(dim=1, keepdim=True)
+    around = middle + size[:, None, None] * (uniform(num_poses, num_joints, 2) - 0.5) * 1.6
+    astray = uniform(num_poses, num_joints) < clutter.stray[:, None]
+    seen = torch.where(astray[..., None], around, seen)
 
     swap = uniform(num_poses) < clutter.swap
     arms_only = uniform(num_poses) < 0.3
@@ -111,7 +116,7 @@ def detect(
 
     score = 0.88 - 3.0 * error_size - 0.15 * hidden - 0.12 * small
     score = score + 0.07 * torch.randn((num_poses, num_joints), generator=generator)
-    score = score - 0.2 * swapped
+    score = score - 0.2 * swapped - 0.3 * astray
     score = score.clamp(0.06, 0.98)
 
     chance = clutter.lost_joint[:, None] * (

@@ -31,6 +31,9 @@ class Difficulty:
         view: Factor of the spread of the direction from which people are seen.
         jitter: Factor of the detector's errors.
         missing: Factor of the chances of lost joints, limbs, persons, and swapped sides.
+        stray: Factor of the chance that a joint is taken to be somewhere else near the person. A
+            few strays spoil deviations and maxima over a recording, and hardly what is averaged
+            after a nonlinearity.
 
     Raises:
         ValueError: If a value is negative or `overlap` is above 1.
@@ -43,6 +46,7 @@ class Difficulty:
     view: float = 1.0
     jitter: float = 1.0
     missing: float = 1.0
+    stray: float = 1.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -42,6 +42,7 @@ _LOST_JOINT = (0.03, 0.035, 0.055, 0.03)
 _LOST_LIMBS = (0.01, 0.01, 0.035, 0.01)
 _LOST_PERSON = (0.012, 0.015, 0.015, 0.008)
 _SWAP = (0.01, 0.015, 0.015, 0.01)
+_STRAY = 0.075  # median over ranges
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,7 @@ def simulate_kth(
         lost_limbs=(bad * _by_scenario(_LOST_LIMBS, cast))[at],
         lost_person=(bad * _by_scenario(_LOST_PERSON, cast))[at],
         swap=(bad * _by_scenario(_SWAP, cast))[at],
+        stray=(difficulty.stray * _STRAY * torch.exp(cast.normal()))[at],
     )
     mirror = resolve_layout(_LAYOUT).mirror
     picture = (_WIDTH, _HEIGHT)
@@ -296,8 +298,9 @@ class SyntheticKTH(SkeletonDataset):
     with their own proportions, tempo, amplitude and handedness, four scenarios (outdoors; zoom,
     scale and diagonal paths; other clothes, that is more lost limbs; indoors and nearer). Joggers,
     runners and walkers cross the picture, leave it and come back. A simulated detector adds
-    heavy-tailed errors, confidences that go with them, lost joints, limbs and persons, and
-    swapped sides. Pixels of a 160 x 120 picture, BODY_25, every third frame of 25 a second.
+    heavy-tailed errors, confidences that go with them, lost and stray joints, lost limbs and
+    persons, and swapped sides. Pixels of a 160 x 120 picture, BODY_25, every third frame of 25 a
+    second.
 
     By design posture, amplitude and speed overlap between classes, and the phase relations of limbs
     tell them apart; figures on it say nothing about real recordings.
