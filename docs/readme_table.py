@@ -49,10 +49,17 @@ def row_of(row: ResultRow) -> str:
     return word if word in ROWS else ""
 
 
+def width_of(model: str) -> float:
+    """Width of the network that results files call so; 0 if they do not say."""
+    found = re.search(r"-w([\d.]+)", model)
+    return float(found[1]) if found else 0.0
+
+
 def results_table(rows: Sequence[ResultRow]) -> str:
     """Strategies and controls against data sets: top-1 of the official test recordings.
 
-    Where several networks were compared on a set, the one with the most strategies is shown.
+    Where several networks were compared on a set, the one with the most strategies is shown, and of
+    several such the widest.
     """
     columns: dict[tuple[str, str, str], dict[str, dict[str, list[ResultRow]]]] = {}
     for row in rows:
@@ -67,7 +74,7 @@ def results_table(rows: Sequence[ResultRow]) -> str:
         networks = {name: words for name, words in models.items() if name not in ROWS}
         if not networks:
             continue
-        most = max(networks, key=lambda name: len(networks[name]))
+        most = max(networks, key=lambda name: (len(networks[name]), width_of(name)))
         shown = {**networks[most], **{name: models[name][name] for name in ROWS if name in models}}
         n = next(iter(shown.values()))[0].n
         part = f", {protocol}" + split.removeprefix("test").replace("_", ", ")
