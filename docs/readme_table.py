@@ -80,7 +80,9 @@ def results_table(rows: Sequence[ResultRow]) -> str:
         part = f", {protocol}" + split.removeprefix("test").replace("_", ", ")
         header.append(f"{TITLES.get(dataset, dataset)}{part} (n = {n})")
         for word, line in cells.items():
-            (summary,) = summarise(shown.get(word, [])).values() or (None,)
+            # several files may hold the same control
+            rows_of = {row.seed: row for row in shown.get(word, [])}
+            (summary,) = summarise(list(rows_of.values())).values() or (None,)
             line.append(format_score(summary))
     lines = [line for line in cells.values() if any(cell != "-" for cell in line[1:])]
     return markdown_table(header, lines) if len(header) > 1 else ""

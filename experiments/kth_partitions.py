@@ -16,7 +16,9 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from pathlib import Path
 import _comparison as common
 import _comparison_report as report
 from _comparison import Outcome
+from scipy.stats import f_oneway
 
 from stgraph.evaluation import (
     ComparisonSets,
@@ -150,10 +153,11 @@ def conclusions(outcome: Outcome) -> list[str]:
         deviation = common.pooled_deviation(outcome, strategies, "test")
         text = f"Best and worst strategy lie {gap:.3f} apart on test"
         if deviation is not None:
-            verdict = "more than" if gap > 2 * deviation else "not clearly more than"
+            p = analysis_of_variance(outcome, strategies)
+            verdict = "more than" if p < 0.05 else "not clearly more than"
             text += (
                 f"; seeds of one strategy {deviation:.3f} (standard deviation): strategies differ "
-                f"{verdict} seeds do"
+                f"{verdict} seeds do (one-way analysis of variance: p = {p:.2g})"
             )
         notes.append(text + ".")
     for name, what in (("no edges (identity)", "no edges"), ("random edges", "random edges")):
@@ -164,6 +168,15 @@ def conclusions(outcome: Outcome) -> list[str]:
     if any(run.diverged for run in outcome.runs.values()):
         notes.append("* at least one seed diverged; its best epoch before that counts.")
     return notes
+
+
+def analysis_of_variance(outcome: Outcome, settings: Sequence[Setting]) -> float:
+    """Chance that settings of equal worth differ on test as much as these do between seeds."""
+    groups = [outcome.summary(setting, "test").values for setting in settings]  # type: ignore[union-attr]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # seeds that agree exactly
+        p = float(f_oneway(*groups).pvalue)
+    return 1.0 if math.isnan(p) else p
 
 
 def _beside(difference: float) -> str:

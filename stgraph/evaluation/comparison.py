@@ -60,6 +60,7 @@ class Run:
         seconds: Time it took.
         diverged: Why training ended early, if it did.
         fingerprint: Of everything that decides the result.
+        commit: Of the code that trained it.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Run:
     seconds: float
     diverged: str | None
     fingerprint: str
+    commit: str = ""
 
     def top1(self, part: str, epoch: str = "best") -> float | None:
         """Top-1 accuracy on a part; None where it was not measured."""
@@ -218,6 +220,7 @@ def _measure(
         seconds=0.0,
         diverged=diverged,
         fingerprint=mark,
+        commit=commit(),
     )
 
 
@@ -370,7 +373,7 @@ def result_rows(runs: dict[Job, Run], sets: ComparisonSets) -> list[ResultRow]:
                             metric=metric,
                             value=figures[metric],
                             n=int(figures["n"]),
-                            commit=commit(),
+                            commit=run.commit or commit(),
                             hardware=hardware(torch.cuda.is_available()),
                             command=command_line(),
                         )
