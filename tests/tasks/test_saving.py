@@ -69,7 +69,7 @@ def test_a_stranger_among_transforms_is_noted_and_asked_for(tmp_path: Path, task
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (["Standardize"], "unknown transform 'Standardize'; known are BridgeGaps"),
+        (["Standardize"], "unknown transform 'Standardize'; known are BodyUnits"),
         (["SkeletonTransform"], "unknown transform"),
         ([{"Stream": {"flow": 1}}], "the transform Stream: .*'flow'"),
         ([{"Stream": {}, "Flip": {}}], "a name or {name: arguments}"),
