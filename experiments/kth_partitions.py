@@ -67,7 +67,7 @@ PAPER = Recipe(
 #: The stand-in is small, so that everything takes minutes.
 QUICK = Recipe(
     width=8,
-    epochs=16,
+    epochs=12,
     lr=6e-3,
     data_norm="channel",
     dropout=0.0,
