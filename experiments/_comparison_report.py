@@ -18,7 +18,6 @@ from stgraph.evaluation import (
     Setting,
     control_rows,
     format_score,
-    markdown_table,
     merge_results,
     result_rows,
     results_markdown,
@@ -87,11 +86,6 @@ def write_table(outcome: Outcome, out: Path, title: str, table: str, notes: Sequ
     text = [f"# {title}{mark}", "", table, "", *(f"- {note}" for note in notes), ""]
     text += [results_markdown(every, "Every figure, as in `table.csv`").replace("\n## ", "\n### ")]
     (out / "table.md").write_text("\n".join(text).replace("\n# ", "\n## "), encoding="utf-8")
-
-
-def as_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """The table as it is printed and written."""
-    return markdown_table(header, lines)
 
 
 def over_seeds(seeds: int) -> str:

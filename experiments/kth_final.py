@@ -23,10 +23,11 @@ from typing import Any
 
 import _comparison as common
 import _comparison_report as report
+import kth_partitions
 from _comparison import Outcome
 
 from stgraph import viz
-from stgraph.evaluation import Recipe, Setting, strongest_control
+from stgraph.evaluation import Recipe, Setting, markdown_table, strongest_control
 from stgraph.io import RecordingError
 
 #: The report's final table: test accuracy of one run with augmentation.
@@ -56,18 +57,8 @@ LEARNING_RATE = {
 RELU = {"ReLU before batch norm": {"val": 0.57}}
 STUDIES = ("final", "depth", "lr", "norm", "relu")
 
-#: The report's: Adam, batch 16, no norm of the input.
-PAPER = Recipe(
-    width=64,
-    block="plain",
-    data_norm="none",
-    dropout=0.5,
-    epochs=1000,
-    lr=1e-4,
-    schedule="constant",
-    weight_decay=0.0,
-    augment="report",
-)
+#: That of the partition study, with the augmentation of the report's section 3.1.
+PAPER = replace(kth_partitions.PAPER, augment="report")
 QUICK = Recipe(width=8, epochs=8, block="plain", data_norm="none", lr=6e-3, augment="none")
 QUICK_REAL = Recipe(width=16, epochs=40, block="plain", data_norm="none")
 #: What the report changes in each study, with ``--preset paper``.
@@ -253,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         common.heading(sets, replace(recipe, **base), title, out)
         outcome = common.compare(args, sets, recipe, make_rows(base), seeds)
         columns = report.usual_columns(sets)
-        table = report.as_markdown(*report.table_lines(outcome, published, columns))
+        table = markdown_table(*report.table_lines(outcome, published, columns))
         notes = conclusions(outcome, study)
         how = report.over_seeds(seeds)
         heading = f"{title}; top-1 accuracy, {how}"

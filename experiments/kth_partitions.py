@@ -35,6 +35,7 @@ from stgraph.evaluation import (
     build_network,
     count_parameters,
     equal_width,
+    markdown_table,
     strongest_control,
 )
 from stgraph.io import RecordingError
@@ -249,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     outcome = common.compare(args, sets, recipe, in_order(settings), seeds)
     published = REPORT if sets.key in ("kth", "kth_synthetic") else {}
     columns = report.usual_columns(sets)
-    table = report.as_markdown(*report.table_lines(outcome, published, columns))
+    table = markdown_table(*report.table_lines(outcome, published, columns))
     notes = [*conclusions(outcome), *about_the_report(sets)]
     how = report.over_seeds(seeds)
     heading = f"{title}; top-1 accuracy, {how}"

@@ -13,12 +13,16 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch_geometric.transforms import Compose, LinearTransformation
 
+from stgraph import nn
+from stgraph.cli.parsing import find_recipe
 from stgraph.datasets import NWUCLA
 from stgraph.evaluation import (
     ResultRow,
@@ -30,27 +34,28 @@ from stgraph.evaluation import (
 )
 from stgraph.io import RecordingError
 from stgraph.metrics import mean_class_accuracy, top_k_accuracy
-from stgraph.nn import CTRGCN, STGCN, STGCNPlusPlus
 from stgraph.tasks import (
     Predictions,
     Recognition,
     SkeletonDataModule,
+    build_transform,
     fit_recognition,
     predict_logits,
 )
-from stgraph.transforms import (
-    CenterJoint,
-    Flip,
-    Jitter,
-    NormaliseRange,
-    RandomRotate,
-    RandomScale,
-    RandomTimeCrop,
-    Stream,
-    UniformSample,
-)
+from stgraph.transforms import CenterJoint, Flip
 
-MODELS = {"stgcn": STGCN, "stgcn++": STGCNPlusPlus, "ctrgcn": CTRGCN}
+#: The wiring of CTR-GCN, hips on the spine.
+LAYOUT = "kinect_v1_20_ctrgcn"
+#: What a recipe says about training, beside the epochs.
+TRAINING = (
+    "optimizer",
+    "lr",
+    "weight_decay",
+    "schedule",
+    "warmup_epochs",
+    "label_smoothing",
+    "ema_decay",
+)
 
 
 def parse() -> argparse.Namespace:
@@ -63,70 +68,50 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--validate", action="store_true", help="train on camera 1 and look at camera 2 only"
     )
-    parser.add_argument("--model", default="stgcn", choices=sorted(MODELS))
-    parser.add_argument("--stream", default="joint")
-    parser.add_argument("--partition", default="spatial", help="for stgcn (default: %(default)s)")
-    parser.add_argument("--width", type=int, default=32, help="(default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=100, help="passes (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument(
-        "--recipe",
-        default="ours",
-        choices=["ours", "ctrgcn"],
-        help="ours: AdamW and many changes of ragged recordings; ctrgcn: as its authors train it",
+        "--recipe", default="nw_ucla", help="as `stgraph fit` takes it (default: %(default)s)"
     )
+    parser.add_argument("--width", type=int, help="instead of the recipe's")
+    parser.add_argument("--epochs", type=int, help="passes, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 
-def transforms(recipe: str, stream: str) -> tuple[Compose, Compose]:
+def read_recipe(args: argparse.Namespace) -> dict[str, Any]:
+    """The recipe with what the command line changes."""
+    recipe = yaml.safe_load(find_recipe(args.recipe, "nw_ucla.py").read_text("utf-8"))
+    changes = {"width": args.width, "epochs": args.epochs}
+    return recipe | {key: value for key, value in changes.items() if value is not None}
+
+
+def transforms(recipe: Mapping[str, Any]) -> tuple[Any, Any]:
     """What changes training recordings, and what prepares all."""
-    centre = CenterJoint(1, of="first")
-    if recipe == "ctrgcn":
-        turn = RandomRotate((60.0, 60.0, 0.0), order="xyz")
-        augment = [centre, turn, UniformSample(52, "repeated", "fill")]
-        prepare = [centre, NormaliseRange(), UniformSample(52, "even", "fill"), Stream(stream)]
-        return Compose(augment), Compose(prepare)
-    augment = [
-        centre,
-        RandomTimeCrop((0.7, 1.0)),
-        UniformSample(52, "repeated", "keep"),
-        Flip(0.5),
-        RandomRotate((20.0, 60.0, 10.0), order="xyz"),
-        RandomScale((0.9, 1.1), per_coordinate=True),
-        Jitter(0.01),
-    ]
-    prepare = [centre, UniformSample(52, "even", "keep"), NormaliseRange(), Stream(stream)]
-    return Compose(augment), Compose(prepare)
+    augment = build_transform(recipe["augment"])
+    return augment, build_transform(
+        [*recipe["transform"], {"Stream": {"streams": recipe["stream"]}}]
+    )
 
 
-def make_task(args: argparse.Namespace, train: NWUCLA) -> Recognition:
+def make_task(recipe: Mapping[str, Any], train: NWUCLA, seed: int) -> Recognition:
     """The network with its recipe."""
-    ours = args.recipe == "ours"
-    network = MODELS[args.model](
+    network = getattr(nn, recipe["network"])(
         3,
         num_classes=train.num_classes,
-        layout="kinect_v1_20_ctrgcn",
-        width=args.width,
-        dropout=0.1 if ours else 0.0,
-        **({"partition": args.partition} if args.model == "stgcn" else {}),
+        layout=LAYOUT,
+        width=recipe["width"],
+        dropout=recipe["dropout"],
+        partition=recipe["partition"],
     )
-    augment, prepare = transforms(args.recipe, args.stream)
-    training: dict[str, Any] = (
-        {"optimizer": "adamw", "lr": 2e-3, "weight_decay": 0.01, "warmup_epochs": 3}
-        | {"label_smoothing": 0.1, "ema_decay": 0.999}
-        if ours
-        else {"optimizer": "sgd", "lr": 0.1, "weight_decay": 1e-4, "warmup_epochs": 5}
-    )
+    augment, prepare = transforms(recipe)
     return Recognition(
         network,
         train.num_classes,
         class_names=train.class_names,
         augment=augment,
         transform=prepare,
-        seed=args.seed,
-        **training,
+        seed=seed,
+        **{key: recipe[key] for key in TRAINING if key in recipe},
     )
 
 
@@ -154,26 +139,27 @@ def main() -> None:
     args = parse()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
+    recipe = read_recipe(args)
     part = {"val_by": "camera"} if args.validate else {}
     train = NWUCLA(
         args.data, "train" if args.validate else "trainval", protocol=args.protocol, **part
     )
-    task = make_task(args, train)
+    task = make_task(recipe, train, args.seed)
     parameters = sum(p.numel() for p in task.model.parameters())
-    print(f"{args.model}, width {args.width}, {parameters:,} parameters, {len(train)} recordings")
-    model = f"{args.model}-w{args.width}-e{args.epochs}-{args.recipe}"
-    name = f"{args.protocol}_{model}_s{args.seed}" + "_validate" * args.validate
+    model = f"{recipe['network'].lower()}-w{recipe['width']}-e{recipe['epochs']}"
+    print(f"{model}, {parameters:,} parameters, {len(train)} recordings")
     fit_recognition(
         task,
-        SkeletonDataModule(train, batch_size=args.batch_size, seed=args.seed),
-        max_epochs=args.epochs,
-        out=args.out / name,
+        SkeletonDataModule(train, batch_size=recipe["batch_size"], seed=args.seed),
+        max_epochs=recipe["epochs"],
+        out=args.out / f"{args.protocol}_{model}_s{args.seed}{'_validate' * args.validate}",
         seed=args.seed,
         select="last",
         checkpoint_every=200,
-        gradient_clip=5.0 if args.recipe == "ours" else None,
+        gradient_clip=recipe.get("gradient_clip"),
     )
-    partition = args.partition if args.model == "stgcn" else "inward_outward"
+    # results files call the official split by one word for all sets
+    protocol = "official" if args.protocol == "cross_view" else args.protocol
     rows = []
     for split in ["val"] if args.validate else ["test", "test_clean", "test_copies"]:
         data = NWUCLA(args.data, split, protocol=args.protocol, **part)
@@ -188,11 +174,11 @@ def main() -> None:
                 rows.append(
                     ResultRow(
                         dataset="nw_ucla",
-                        protocol="camera1_to_2" if args.validate else args.protocol,
+                        protocol="camera1_to_2" if args.validate else protocol,
                         split=split,
                         model=model,
-                        stream=args.stream,
-                        setting=f"supervised {partition} {words}",
+                        stream=recipe["stream"],
+                        setting=f"supervised {recipe['partition']} {words}",
                         seed=args.seed,
                         metric=metric,
                         value=value,

@@ -3,19 +3,19 @@
 Three sweeps of one inference pass, ours against the padded dense network, medians of interleaved
 repeats: the number of poses at a constant number of tracks; the longest track at a constant number
 of poses; the most people in a recording at a constant number of tracks. Writes a CSV (columns
-sweep, value, poses, ours_seconds, padded_seconds) and a figure of the same name.
+sweep, value, poses, ours_seconds, padded_seconds, commit, hardware, command) and a figure of the
+same name.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from run import interleaved
+from run import interleaved, write_csv
 from workloads import Workload, check_equal, make_side, quiet
 
 COLUMNS = ("sweep", "value", "poses", "ours_seconds", "padded_seconds")
@@ -107,11 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"largest difference of logits on full-length input: {check_equal(options.width):.1e}")
     print(f"width {options.width}, {torch.get_num_threads()} threads", "  ".join(COLUMNS), sep="\n")
     rows = measure(options.width, options.repeats, options.scale)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(options.out, COLUMNS, [list(row.values()) for row in rows])
     draw(rows, options.out.with_suffix(".png"))
     print(f"{options.out} and {options.out.with_suffix('.png')} written")
 

@@ -2,8 +2,8 @@
 
 Times and memory of one training step and one inference pass of ST-GCN, ours against the padded
 dense form that the field runs, in one run, interleaved, medians. Writes a CSV (columns workload,
-phase, other, ours_value, other_value, unit, ratio; a ratio above 1 is better for us) and beside it
-the same as Markdown with the machine.
+phase, other, ours_value, other_value, unit, ratio, commit, hardware, command; a ratio above 1 is
+better for us) and beside it the same as Markdown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from workloads import (
@@ -33,6 +33,8 @@ from workloads import (
     make_workload,
     quiet,
 )
+
+from stgraph.files import replacing
 
 COLUMNS = ("workload", "phase", "other", "ours_value", "other_value", "unit", "ratio")
 
@@ -164,15 +166,16 @@ def memory_rows(workload: Workload, others: Sequence[str], width: int, quick: bo
 
 
 # --- table ----------------------------------------------------------------------------------------
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Writes the rows as a CSV."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Writes the rows as a CSV, each with the commit, the machine and the command it came from."""
+    from stgraph.evaluation import command_line, commit, hardware
+
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow([*columns, "commit", "hardware", "command"])
         for row in rows:
             values = [f"{v:.4g}" if isinstance(v, float) else v for v in row]
-            writer.writerow(values)
+            writer.writerow([*values, commit(), hardware(), command_line()])
 
 
 def write_markdown(path: Path, rows: Sequence[Row], notes: Sequence[str]) -> None:
@@ -256,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 flush=True,
             )
         rows += new
-    write_csv(options.out, rows)
+    write_csv(options.out, COLUMNS, rows)
     write_markdown(options.out.with_suffix(".md"), rows, notes)
     print(f"\n{options.out} written in {time.perf_counter() - begin:.0f} s")
 

@@ -102,7 +102,7 @@ def run(config: Any) -> None:
             else:
                 row = ["", "", *[""] * len(names)]
             writer.writerow([files[i], recording, *row])
-        from stgraph.tasks.checkpoints import write_atomically
+        from stgraph.files import write_atomically
 
         write_atomically(Path(config.out), text.getvalue().encode())
         say(f"\nwritten to {config.out}")

@@ -159,7 +159,7 @@ def _write(
     path: Path, name: str, part: str, facts: Any, task: Any, figures: list[tuple[Any, Any, int]]
 ) -> None:
     from stgraph.evaluation import ResultRow, command_line, commit, hardware, merge_results
-    from stgraph.tasks.checkpoints import write_atomically
+    from stgraph.files import write_atomically
 
     network = facts.get("network", {})
     stream = facts.get("input", {}).get("stream", "joint")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from stgraph.evaluation.recipes import (
     model_name,
 )
 from stgraph.evaluation.tables import ResultRow, command_line, commit, hardware
+from stgraph.files import replacing
 from stgraph.metrics import confusion_matrix, mean_class_accuracy, top_k_accuracy, video_votes
 from stgraph.tasks import (
     Predictions,
@@ -253,10 +253,8 @@ def read_run(file: Path) -> Run | None:
 
 def write_run(file: Path, run: Run) -> None:
     """Keeps a run, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(asdict(run), indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
+    with replacing(file) as temporary:
+        temporary.write_text(json.dumps(asdict(run), indent=1) + "\n", encoding="utf-8")
 
 
 # --- many runs -----------------------------------------------------------------------------------

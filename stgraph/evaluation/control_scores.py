@@ -24,6 +24,7 @@ from stgraph.evaluation.controls import (
     visibility_only,
 )
 from stgraph.evaluation.tables import ResultRow, command_line, commit, hardware
+from stgraph.files import replacing
 from stgraph.tasks import Predictions
 
 __all__ = [
@@ -119,8 +120,8 @@ def control_scores(
         if report is not None:
             report(name, found[name])
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        with replacing(file) as temporary:
+            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return {name: found[name] for name in CONTROLS}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import platform
-import secrets
 import shlex
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
+
+from stgraph.files import replacing
 
 __all__ = [
     "ResultRow",
@@ -164,17 +165,11 @@ def merge_results(path: str | Path, rows: Iterable[ResultRow]) -> list[ResultRow
     path = Path(path)
     table = {row.key: row for row in read_results(path)}
     table |= {row.key: row for row in rows}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            for row in table.values():
-                writer.writerow({**asdict(row), "value": f"{row.value:.6g}"})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in table.values():
+            writer.writerow({**asdict(row), "value": f"{row.value:.6g}"})
     return list(table.values())
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from stgraph.io.errors import RecordingError
 from stgraph.io.gather import make_batch, ranges
+from stgraph.io.store_file import corrupt_store, read_store_file, write_store_file
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
 
 __all__ = ["Store"]
-
-_VERSION = "1"
-_REMEDY = "write the store again"
 
 
 @dataclass(frozen=True)
@@ -159,9 +154,6 @@ class Store:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the store to a file, under another name first: a reader never sees half of it."""
-        from safetensors.torch import save_file
-
-        path = Path(path)
         tensors = {f"value.{key}": a.value for key, a in self._attributes.items()}
         tensors |= {f"length.{i}": length for i, length in enumerate(self._lengths)}
         strings = {}
@@ -179,18 +171,7 @@ class Store:
             "strings": strings,
             "meta": self.meta,
         }
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-        try:
-            save_file(
-                {key: value.contiguous() for key, value in tensors.items()},
-                temporary,
-                metadata={"stgraph_store": _VERSION, "header": json.dumps(header)},
-            )
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_store_file(path, tensors, header)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Store:
@@ -199,27 +180,11 @@ class Store:
         Raises:
             RecordingError: if the file is missing, truncated, corrupt, or no store of ours.
         """
-        from safetensors import SafetensorError, safe_open
-
         path = Path(path)
-        if not path.is_file():
-            raise RecordingError(path, "there is no such file", remedy="check the path")
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if "stgraph_store" not in metadata:
-                    raise RecordingError(path, "it is no store of recordings", remedy=_REMEDY)
-                if metadata["stgraph_store"] != _VERSION:
-                    problem = f"expected store version {_VERSION}"
-                    raise RecordingError(path, problem, remedy=_REMEDY)
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return cls._restore(tensors, json.loads(metadata["header"]), path)
-        except RecordingError:
-            raise
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise RecordingError(
-                path, f"the store is corrupt or truncated ({error})", remedy=_REMEDY
-            ) from None
+            return cls._restore(*read_store_file(path), path)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise corrupt_store(path, error) from None
 
     @classmethod
     def _restore(cls, tensors: dict[str, Tensor], header: Mapping[str, Any], path: Path) -> Store:

@@ -81,7 +81,6 @@ def make_encoder_plan(
     device = batch.pos.device
     length, recording = batch.track_length, batch.track_batch
     joints = None
-    weight = person_weights(length, recording, batch.person, batch.num_recordings)
     pose = torch.arange(batch.num_poses, device=device)
     if not fold:
         counts = torch.tensor([layout.num_joints for layout in batch.layouts], device=device)
@@ -101,8 +100,8 @@ def make_encoder_plan(
             pose = pose[plan.keep]
             length = (length + stride - 1) // stride
     # shares of the poses that remain after all strides
-    last = person_weights(length, recording, batch.person, batch.num_recordings)
-    weight, owner = last, recording
+    weight = person_weights(length, recording, batch.person, batch.num_recordings)
+    owner = recording
     if joints is not None:
         weight = (weight / joints).repeat_interleave(joints)
         owner = owner.repeat_interleave(joints)

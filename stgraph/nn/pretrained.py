@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from stgraph.files import replacing
 from stgraph.skeleton import Partition, PartitionStrategy, SkeletonLayout
 
 CONFIG_NAME = "config.json"
@@ -66,21 +65,13 @@ class PretrainedMixin:
         partition = self._partition_to_save()
         for key, value in self.config.items():
             config[key] = _to_json(key, partition if key == "partition" else value)
-        folder.mkdir(parents=True, exist_ok=True)
         assert isinstance(self, torch.nn.Module)
         state = {k: v.detach().contiguous().cpu() for k, v in self.state_dict().items()}
         text = json.dumps(config, indent=1) + "\n"
-        for name in (WEIGHTS_NAME, CONFIG_NAME):
-            handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-            os.close(handle)
-            try:
-                if name == WEIGHTS_NAME:
-                    save_file(state, temporary, metadata={"format": "pt"})
-                else:
-                    Path(temporary).write_text(text, encoding="utf-8")
-                os.replace(temporary, folder / name)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+        with replacing(folder / WEIGHTS_NAME) as temporary:
+            save_file(state, temporary, metadata={"format": "pt"})
+        with replacing(folder / CONFIG_NAME) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     @classmethod
     def from_published(cls, weights: Any, layout: Any = None, **options: Any) -> Self:

@@ -6,7 +6,8 @@ of people moving: a ``torch_geometric.data.Data`` whose batches are ragged and f
 """
 
 from stgraph.skeleton.graph import SkeletonGraph
-from stgraph.skeleton.layout import SkeletonLayout, named_layouts, resolve_layout
+from stgraph.skeleton.layout import SkeletonLayout
+from stgraph.skeleton.layouts import named_layouts, resolve_layout
 from stgraph.skeleton.partition import (
     FunctionPartition,
     Partition,

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from stgraph.skeleton.layout import SkeletonLayout, resolve_layout
+from stgraph.skeleton.layout import SkeletonLayout
+from stgraph.skeleton.layouts import resolve_layout
 from stgraph.skeleton.partition import PartitionStrategy
 from stgraph.skeleton.strategies import resolve_partition
+from stgraph.skeleton.unroll import unroll
 
 POSE_LEVEL = ("frame",)
 TRACK_LEVEL = ("track_length", "person")
@@ -413,48 +415,4 @@ class SkeletonGraph(Data):
         Raises:
             ValueError: if the kernel is even or ``labels`` unknown.
         """
-        if temporal_kernel < 1 or temporal_kernel % 2 == 0:
-            raise ValueError(f"'unroll' expected an odd temporal_kernel (got {temporal_kernel})")
-        if labels not in ("separate", "joint"):
-            raise ValueError(f"unknown labels {labels!r}; known are separate, joint")
-        strategy = resolve_partition(partition)
-        half = temporal_kernel // 2
-        layouts = self.layouts
-        distinct = list(dict.fromkeys(layouts))
-        parts = [strategy(layout) for layout in distinct]
-        k = max(part.num_types for part in parts)
-        kind = torch.tensor([distinct.index(layout) for layout in layouts])
-        pose_kind = kind.to(self.frame.device)[self.pose_batch]
-        counts = self.joints_per_pose
-        start = counts.cumsum(0) - counts
-        track = self.track
-        poses = torch.arange(self.num_poses, device=self.frame.device)
-        edges, types, weights = [], [], []
-        for offset in range(-half, half + 1):
-            neighbour = poses + offset
-            inside = (neighbour >= 0) & (neighbour < self.num_poses)
-            inside &= track[neighbour.clamp(0, max(self.num_poses - 1, 0))] == track
-            for number, part in enumerate(parts):
-                target_pose = poses[inside & (pose_kind == number)]
-                if labels == "joint" or offset == 0:
-                    local, weight = part.edge_index.to(poses.device), part.edge_weight
-                    shift = (offset + half) * k if labels == "joint" else 0
-                    label = part.edge_type + shift
-                else:
-                    joints = torch.arange(part.num_joints, device=poses.device)
-                    local, weight = torch.stack([joints, joints]), torch.ones(part.num_joints)
-                    order = offset + half - (offset > 0)
-                    label = torch.full((part.num_joints,), k + order)
-                source = start[target_pose + offset][:, None] + local[0]
-                target = start[target_pose][:, None] + local[1]
-                edges.append(torch.stack([source.flatten(), target.flatten()]))
-                types.append(label.to(poses.device).repeat(len(target_pose)))
-                weights.append(weight.to(self.pos.device).repeat(len(target_pose)))
-        out = Data()
-        for key in self.keys():
-            out[key] = self[key]
-        out.num_nodes = self.pos.size(0)
-        out.edge_index = torch.cat(edges, dim=1)
-        out.edge_type = torch.cat(types)
-        out.edge_weight = torch.cat(weights)
-        return out
+        return unroll(self, resolve_partition(partition), temporal_kernel, labels)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, cached_property
-from importlib import resources
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -421,7 +420,9 @@ class SkeletonLayout:
     @classmethod
     def named(cls, name: str) -> SkeletonLayout:
         """One of :func:`named_layouts`, by its name."""
-        layouts = _shipped()
+        from stgraph.skeleton.layouts import shipped_layouts
+
+        layouts = shipped_layouts()
         if name not in layouts:
             raise ValueError(f"unknown layout {name!r}; known are {', '.join(layouts)}")
         return layouts[name]
@@ -431,44 +432,3 @@ def _pair(name: str, what: str, pair: Sequence[int]) -> Pair:
     if len(pair) != 2:
         raise ValueError(f"layout {name!r} expected two joints a {what} (got {list(pair)})")
     return int(pair[0]), int(pair[1])
-
-
-@cache
-def _shipped() -> Mapping[str, SkeletonLayout]:
-    text = resources.files("stgraph.skeleton").joinpath("layouts.json").read_text(encoding="utf-8")
-    return MappingProxyType(
-        {
-            name: SkeletonLayout.from_dict({"name": name, **description})
-            for name, description in json.loads(text).items()
-        }
-    )
-
-
-def named_layouts() -> tuple[str, ...]:
-    """The names that :meth:`SkeletonLayout.named` knows."""
-    return tuple(_shipped())
-
-
-def resolve_layout(
-    layout: str | Path | Mapping[str, Any] | nx.Graph | SkeletonLayout,
-) -> SkeletonLayout:
-    """A layout from its name, a JSON file, a dict, a networkx graph, or itself.
-
-    Raises:
-        ValueError: if the name is neither a shipped layout nor a JSON file.
-        TypeError: if the argument is of another kind.
-    """
-    if isinstance(layout, SkeletonLayout):
-        return layout
-    if isinstance(layout, Mapping):
-        return SkeletonLayout.from_dict(layout)
-    if isinstance(layout, nx.Graph):
-        return SkeletonLayout.from_networkx(layout)
-    if isinstance(layout, str | Path):
-        if str(layout).endswith(".json"):
-            return SkeletonLayout.from_json(layout)
-        return SkeletonLayout.named(str(layout))
-    raise TypeError(
-        "a layout is a SkeletonLayout, a name, a JSON file, a dict or a networkx graph "
-        f"(got {type(layout).__name__})"
-    )

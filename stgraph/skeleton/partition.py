@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stgraph.skeleton.layout import SkeletonLayout, resolve_layout
+from stgraph.skeleton.layout import SkeletonLayout
+from stgraph.skeleton.layouts import resolve_layout
 
 NORMALISATIONS = ("target", "per_type", "symmetric", "as_built", "none")
 

@@ -10,7 +10,8 @@ import networkx as nx
 import torch
 from torch import Tensor
 
-from stgraph.skeleton.layout import SkeletonLayout, named_layouts
+from stgraph.skeleton.layout import SkeletonLayout
+from stgraph.skeleton.layouts import named_layouts
 from stgraph.skeleton.partition import FunctionPartition, PartitionStrategy
 
 if TYPE_CHECKING:

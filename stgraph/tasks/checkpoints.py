@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import secrets
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write, under another name beside its place until all of it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that nobody ever sees half of it."""
-    with replacing(path) as file:
-        file.write(content)
+from stgraph.files import replacing
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -70,8 +47,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
         """Writes a checkpoint."""
-        with replacing(Path(path)) as file:
-            torch.save(checkpoint, file)
+        with replacing(path) as temporary:
+            torch.save(checkpoint, temporary)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None

@@ -208,6 +208,10 @@ class SkeletonDataModule(LightningDataModule):
         self.allow_zero_length_dataloader_with_multiple_devices = True
         if batch_size < 1:
             raise ValueError(f"'SkeletonDataModule' expected a batch size >= 1 (got {batch_size})")
+        if eval_batch_size is not None and eval_batch_size < 1:
+            raise ValueError(
+                f"'SkeletonDataModule' expected an eval_batch_size >= 1 (got {eval_batch_size})"
+            )
         self.train = as_source(train, "train")
         self.val = None if val is None else as_source(val, "val")
         self.test = None if test is None else as_source(test, "test")

@@ -15,8 +15,9 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.strategies import DDPStrategy
 
+from stgraph.files import write_atomically
 from stgraph.nn import PretrainedMixin
-from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_checkpoint, write_atomically
+from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_checkpoint
 from stgraph.tasks.data import SkeletonDataModule
 from stgraph.tasks.keeper import BEST, LAST, Keeper, TrainingStopped, stopping_politely
 from stgraph.tasks.progress import EpochLines, quiet_lightning

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from stgraph.tasks.checkpoints import write_atomically
+from stgraph.files import write_atomically
 
 LAST, BEST, HISTORY = "last.ckpt", "best.ckpt", "history.csv"
 FIGURES = ("train/loss", "val/loss", "val/top1", "val/top5", "val/mean_class")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import stgraph.nn
+from stgraph.files import write_atomically
 from stgraph.nn import PretrainedMixin
-from stgraph.tasks.checkpoints import write_atomically
 from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.transform_specs import build_transform, describe_transform
 

@@ -102,7 +102,7 @@ def test_the_quick_run_writes_the_promised_table(benchmarks, tmp_path, capsys):
     arguments = ["--quick", "--out", str(out), "--width", str(WIDTH), "--repeats", "1"]
     benchmarks.run.main([*arguments, "--phases", "train", "infer", "--workloads", "ntu_like"])
     rows = read(out)
-    header = "workload,phase,other,ours_value,other_value,unit,ratio"
+    header = "workload,phase,other,ours_value,other_value,unit,ratio,commit,hardware,command"
     assert out.read_text().splitlines()[0] == header
     assert [(row["workload"], row["phase"], row["other"]) for row in rows] == [
         ("ntu_like", "train", "padded_eager"),
@@ -112,6 +112,7 @@ def test_the_quick_run_writes_the_promised_table(benchmarks, tmp_path, capsys):
         ours, other = float(row["ours_value"]), float(row["other_value"])
         assert float(row["ratio"]) == pytest.approx(ours / other, rel=0.01)
         assert row["unit"] == "recordings/s"
+        assert all(row[column] for column in ("commit", "hardware", "command"))
     text = out.with_suffix(".md").read_text()
     assert all(word in text for word in ("hardware:", "threads", "commit:", "11 recordings"))
     printed = capsys.readouterr().out

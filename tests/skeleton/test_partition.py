@@ -12,23 +12,11 @@ from stgraph.skeleton import (
     SkeletonLayout,
     SpatialConfiguration,
     Uniform,
-    named_layouts,
     normalise_adjacency,
     resolve_partition,
 )
 from stgraph.testing import assert_close
-
-# a - b - c, seen from a
-CHAIN = SkeletonLayout("chain", ["a", "b", "c"], [(0, 1), (1, 2)], centre=0)
-# hub with left, right and a tip behind the left
-CROSS = SkeletonLayout(
-    "cross",
-    ["hub", "left", "right", "tip"],
-    [(0, 1), (0, 2), (1, 3)],
-    centre=0,
-    left_right=[(1, 2)],
-)
-CONNECTED = [n for n in named_layouts() if SkeletonLayout.named(n).num_components == 1]
+from tests.skeleton.samples import CHAIN, CONNECTED, CROSS
 
 
 def upwards(layout: SkeletonLayout, target: int, source: int) -> int | None:

@@ -21,22 +21,11 @@ from stgraph.skeleton import (
     Symmetrical,
     Uniform,
     measured_joint_distance,
-    named_layouts,
     resolve_partition,
 )
 from stgraph.testing import assert_close, random_layout, random_skeleton_graph
+from tests.skeleton.samples import CHAIN, CONNECTED, CROSS
 
-# a - b - c, seen from a
-CHAIN = SkeletonLayout("chain", ["a", "b", "c"], [(0, 1), (1, 2)], centre=0)
-# hub with left, right and a tip behind the left
-CROSS = SkeletonLayout(
-    "cross",
-    ["hub", "left", "right", "tip"],
-    [(0, 1), (0, 2), (1, 3)],
-    centre=0,
-    left_right=[(1, 2)],
-)
-CONNECTED = [n for n in named_layouts() if SkeletonLayout.named(n).num_components == 1]
 STRATEGIES = (Uniform, Distance, SpatialConfiguration)
 
 
