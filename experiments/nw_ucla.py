@@ -89,7 +89,7 @@ def transforms(recipe: Mapping[str, Any]) -> tuple[Any, Any]:
     """What changes training recordings, and what prepares all."""
     augment = build_transform(recipe["augment"])
     return augment, build_transform(
-        [*recipe["transform"], {"Stream": {"streams": recipe["stream"]}}]
+        [*recipe["transform"], {"Stream": {"stream": recipe["stream"]}}]
     )
 
 

@@ -26,7 +26,7 @@ from stgraph.skeleton.strategies import (
     resolve_partition,
 )
 
-layouts = ["SkeletonLayout", "named_layouts", "resolve_layout"]
+skeletons = ["SkeletonLayout", "named_layouts", "resolve_layout"]
 partitions = [
     "Partition",
     "PartitionStrategy",
@@ -44,4 +44,4 @@ partitions = [
 ]
 graphs = ["SkeletonGraph"]
 
-__all__ = [*layouts, *partitions, *graphs]
+__all__ = [*skeletons, *partitions, *graphs]
