@@ -182,7 +182,7 @@ def test_the_class_shows_in_motion_more_than_in_what_is_missing() -> None:
     )
     motion = accuracy(logistic_regression(train, test, val, strengths=(0.03,)), test)
     missing = accuracy(visibility_only(train, test, val, strengths=(0.03,)), test)
-    assert missing + 0.05 < motion < 0.8
+    assert missing + 0.1 < motion < 0.65
 
 
 @pytest.mark.parametrize(
