@@ -37,6 +37,11 @@ def test_the_core_compiles_as_one_graph_for_all_ragged_batches(name, generator):
     assert_compiles(randomise_norms(MODELS[name]()), batches(generator))
 
 
+@pytest.mark.slow
+def test_generated_code_is_compiled_once_and_computes_the_same(generator):
+    assert_compiles(randomise_norms(MODELS["STGCN"]()), batches(generator), backend="inductor")
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_core_exports_with_any_number_of_poses_and_tracks(name, generator):
     assert_exports(randomise_norms(MODELS[name]()), batches(generator))
