@@ -22,6 +22,7 @@ from stgraph.evaluation import (
     load_comparison_sets,
     run_comparison,
 )
+from stgraph.transforms.stream import STREAMS
 
 #: The generated stand-in at its quick size.
 QUICK_SYNTHETIC = {"ranges_per_video": 4}
@@ -92,9 +93,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument("--edge-importance", action=argparse.BooleanOptionalAction, default=None)
     recipe.add_argument("--augment", choices=AUGMENTATIONS)
     recipe.add_argument("--score-channel", action=argparse.BooleanOptionalAction, default=None)
-    recipe.add_argument(
-        "--streams", nargs="+", choices=("joint", "bone", "joint_motion", "bone_motion")
-    )
+    recipe.add_argument("--streams", nargs="+", choices=STREAMS)
     recipe.add_argument(
         "--distance",
         choices=("measured", "hops"),

@@ -33,7 +33,7 @@ class InputOptions:
     """what the network sees
 
     Args:
-        stream: joint, bone, joint_motion, bone_motion, or several: '[joint, bone]'
+        stream: joint, bone, relative, their _motion, or several: '[joint, bone]'
         score_channel: append the score of each joint as a channel
         transform: transforms of every recording: names or {name: arguments}, in YAML
         augment: the same for random changes in training, before the others

@@ -10,7 +10,15 @@ from torch import Tensor
 from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms.base import SkeletonTransform, by_layout, with_nodes
 
-STREAMS = ("joint", "bone", "joint_motion", "bone_motion", "centred_motion")
+STREAMS = (
+    "joint",
+    "bone",
+    "relative",
+    "joint_motion",
+    "bone_motion",
+    "relative_motion",
+    "centred_motion",
+)
 
 
 def last_poses(track_length: Tensor, num_poses: int) -> Tensor:
@@ -37,6 +45,18 @@ def bone(
     exists = (score > 0) & (score > 0)[:, parent]
     value = torch.where(exists[..., None], x - x[:, parent], torch.zeros_like(x))
     return value, exists, (score + score[:, parent]) / 2
+
+
+def relative(x: Tensor, exists: Tensor) -> Tensor:
+    """Position less the mean of the joints that are seen of the pose; 0 where missing.
+
+    Args:
+        x: Positions [P, V, C].
+        exists: Whether a joint is seen, bool [P, V].
+    """
+    seen = exists[..., None]
+    middle = (x * seen).sum(dim=1, keepdim=True) / seen.sum(dim=1, keepdim=True).clamp(min=1)
+    return torch.where(seen, x - middle, torch.zeros_like(x))
 
 
 def motion(
@@ -84,7 +104,7 @@ def make_stream(
     """One stream by its name.
 
     Args:
-        name: One of ``joint``, ``bone``, ``joint_motion``, ``bone_motion``, ``centred_motion``.
+        name: One of :data:`STREAMS`.
         pos: [P, V, C].
         score: [P, V].
         parents: Parent of each joint.
@@ -97,6 +117,8 @@ def make_stream(
     x = torch.where(exists[..., None], pos, torch.zeros_like(pos))
     if name.startswith("bone"):
         x, exists, score = bone(x, score, parents)
+    elif name.startswith("relative"):
+        x = relative(x, exists)
     if name.endswith("_motion"):
         move = centred_motion if name == "centred_motion" else motion
         x, exists, score = move(x, exists, score, track_length)
@@ -106,18 +128,20 @@ def make_stream(
 class Stream(SkeletonTransform):
     r"""Sets ``x`` to a stream of ``pos``; the last transform before an encoder.
 
-    With parent :math:`\pi(i)` and times within a track,
+    With parent :math:`\pi(i)`, the seen joints :math:`S` of a pose and times within a track,
 
     .. math::
-        b_i = p_i - p_{\pi(i)}, \qquad m_i(t) = x_i(t+1) - x_i(t),
+        b_i = p_i - p_{\pi(i)}, \qquad r_i = p_i - \tfrac{1}{|S|} \sum_{j \in S} p_j, \qquad
+        m_i(t) = x_i(t+1) - x_i(t),
 
-    roots have no bone and the last pose of a track no motion: both are 0, as is every value
-    that a missing joint (score 0) has a part in. ``centred_motion`` is the motion of the
-    two-stream ST-GCN, :math:`x(t) - \tfrac12 x(t+1) - \tfrac12 x(t-1)`.
+    and likewise the motions of bones and of relative positions. Roots have no bone and the last
+    pose of a track no motion: both are 0, as is every value that a missing joint (score 0) has a
+    part in. ``centred_motion`` is the motion of the two-stream ST-GCN,
+    :math:`x(t) - \tfrac12 x(t+1) - \tfrac12 x(t-1)`.
 
     Args:
-        stream: ``"joint"``, ``"bone"``, ``"joint_motion"``, ``"bone_motion"`` or
-            ``"centred_motion"``; several give their channels side by side.
+        stream: ``"joint"``, ``"bone"``, ``"relative"``, ``"joint_motion"``, ``"bone_motion"``,
+            ``"relative_motion"`` or ``"centred_motion"``; several give their channels side by side.
         score: Append the score as a channel: of a bone the mean of its two joints', of a motion
             the mean of its two poses' (PYSKL's rule).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from stgraph.transforms import Stream
+from stgraph.transforms.stream import STREAMS
 from tests.transforms.samples import chain, recording
 
 # two poses of one track, then a track of a single pose
@@ -44,6 +45,28 @@ def test_motion_is_the_next_pose_less_this_one_and_ends_with_the_track() -> None
     ]
 
 
+def test_a_relative_position_is_that_from_the_mean_of_the_joints_that_are_seen() -> None:
+    expected = [
+        [[0, -2 / 3], [1, 4 / 3], [-1, -2 / 3]],
+        [[0.5, -2], [0, 0], [-0.5, 2]],
+        [[1, 1], [0, 0], [-1, -1]],
+    ]
+    assert torch.allclose(torch.tensor(stream("relative")), torch.tensor(expected))
+    found = stream("relative_motion")
+    assert torch.allclose(
+        torch.tensor(found[0]), torch.tensor([[0.5, -4 / 3], [0.0, 0.0], [0.5, 8 / 3]])
+    )
+
+
+def test_a_person_who_glides_has_the_same_relative_positions() -> None:
+    data = recording([5, 3], [0, 1], [0, 0], seed=1)
+    moved = data.clone()
+    moved.pos = data.pos + data.pose[:, None].float()
+    same, other = (Stream("relative")(graph).x for graph in (data, moved))
+    assert torch.allclose(same, other, atol=1e-5)
+    assert same.abs().max() > 0.1
+
+
 def test_scores_of_bones_and_motions_are_means() -> None:
     def scores(name: str) -> list:
         return [[joint[2] for joint in pose] for pose in stream(name, with_score=True)]
@@ -72,8 +95,6 @@ def test_streams_stand_side_by_side() -> None:
 def test_no_gradient_reaches_a_missing_joint() -> None:
     data = recording([5, 3], [0, 1], [0, 0], seed=1)
     data.pos = data.pos.clone().requires_grad_()
-    Stream(["joint", "bone", "joint_motion", "bone_motion", "centred_motion"])(
-        data
-    ).x.square().sum().backward()
+    Stream(STREAMS)(data).x.square().sum().backward()
     assert data.pos.grad is not None
     assert not data.pos.grad[data.score == 0].any()
