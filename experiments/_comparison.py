@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from stgraph.evaluation import (
     AUGMENTATIONS,
+    VIEWS,
     ComparisonSets,
     Recipe,
     Run,
@@ -92,6 +93,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument("--depth", type=int, choices=(9, 12))
     recipe.add_argument("--edge-importance", action=argparse.BooleanOptionalAction, default=None)
     recipe.add_argument("--augment", choices=AUGMENTATIONS)
+    recipe.add_argument("--views", choices=tuple(VIEWS))
     recipe.add_argument("--score-channel", action=argparse.BooleanOptionalAction, default=None)
     recipe.add_argument("--streams", nargs="+", choices=STREAMS)
     recipe.add_argument(
@@ -214,7 +216,8 @@ def heading(sets: ComparisonSets, recipe: Recipe, what: str, out: Path) -> None:
         * recipe.score_channel,
         "training": f"{recipe.optimizer}, rate {recipe.lr:g} ({recipe.schedule}), batch "
         f"{recipe.batch_size}, {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, "
-        + ("not augmented" if recipe.augment == "none" else f"augmentation: {recipe.augment}"),
+        + ("not augmented" if recipe.augment == "none" else f"augmentation: {recipe.augment}")
+        + ("; tested on the mean over stretches of time" * (recipe.views == "stretches")),
         "kept in": f"{out} (the same command goes on where it was stopped)",
     }
     for name, text in lines.items():

@@ -35,12 +35,11 @@ from stgraph.evaluation import (
 from stgraph.io import RecordingError
 from stgraph.metrics import mean_class_accuracy, top_k_accuracy
 from stgraph.tasks import (
-    Predictions,
     Recognition,
     SkeletonDataModule,
     build_transform,
     fit_recognition,
-    predict_logits,
+    predict_views,
 )
 from stgraph.transforms import CenterJoint, Flip
 
@@ -124,15 +123,8 @@ def turned(degrees: float, mirrored: bool) -> Compose:
     return Compose([CenterJoint(1, of="first"), turn, *([Flip()] if mirrored else [])])
 
 
-def predict_views(task: Recognition, data: NWUCLA) -> Predictions:
-    """Logarithms of mean probabilities over 14 views of every recording."""
-    views = [
-        predict_logits(task, data, transform=turned(degrees, mirrored))
-        for degrees in range(-45, 46, 15)
-        for mirrored in (False, True)
-    ]
-    mean = torch.stack([logits.softmax(dim=1) for logits, _, _ in views]).mean(dim=0)
-    return views[0]._replace(logits=mean.log())
+#: Turned about the vertical and mirrored.
+VIEWS = [turned(degrees, mirrored) for degrees in range(-45, 46, 15) for mirrored in (False, True)]
 
 
 def main() -> None:
@@ -163,8 +155,8 @@ def main() -> None:
     rows = []
     for split in ["val"] if args.validate else ["test", "test_clean", "test_copies"]:
         data = NWUCLA(args.data, split, protocol=args.protocol, **part)
-        for words, predict in (("last", predict_logits), ("last 14-views", predict_views)):
-            logits, y, has_pose = predict(task, data)
+        for words, views in (("last", [None]), ("last 14-views", VIEWS)):
+            logits, y, has_pose = predict_views(task, data, views)
             scores = {
                 "top1": float(top_k_accuracy(logits, y, 1, has_pose)),
                 "mean_class": float(mean_class_accuracy(logits, y, has_pose)),

@@ -14,6 +14,7 @@ from stgraph.evaluation.comparison import (
 )
 from stgraph.evaluation.comparison_sets import (
     AUGMENTATIONS,
+    VIEWS,
     ComparisonSets,
     load_comparison_sets,
 )
@@ -76,6 +77,7 @@ recordings = [
     "ComparisonSets",
     "load_comparison_sets",
     "AUGMENTATIONS",
+    "VIEWS",
     "prepare_poses",
     "prepared_store",
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from stgraph.evaluation.comparison_sets import ComparisonSets
+from stgraph.evaluation.comparison_sets import VIEWS, ComparisonSets
 from stgraph.evaluation.recipes import (
     Recipe,
     Setting,
@@ -36,7 +36,7 @@ from stgraph.tasks import (
     TrainingDiverged,
     fit_recognition,
     load_checkpoint,
-    predict_logits,
+    predict_views,
 )
 from stgraph.transforms import Stream
 
@@ -195,7 +195,7 @@ def _measure(
             continue
         task.load_state_dict(load_checkpoint(checkpoint)["state_dict"])
         for part in parts:
-            predictions = predict_logits(task, sets.prepared[part], batch_size=64)
+            predictions = predict_views(task, sets.prepared[part], VIEWS[recipe.views])
             for level, figures in score_predictions(predictions, sets.videos(part)).items():
                 scores[epoch][part if level == "range" else f"{part}_video"] = figures
             if epoch == "best" and part == sets.tests[0]:

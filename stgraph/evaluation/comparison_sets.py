@@ -25,12 +25,22 @@ from stgraph.transforms import (
     RandomScale,
     RandomTimeCrop,
     ReportAugmentation,
+    TimeCrop,
 )
 
-__all__ = ["AUGMENTATIONS", "ComparisonSets", "load_comparison_sets"]
+__all__ = ["AUGMENTATIONS", "VIEWS", "ComparisonSets", "load_comparison_sets"]
 
 #: Names of :meth:`ComparisonSets.augmentation`.
 AUGMENTATIONS = ("none", "report", "strong")
+#: What a network sees of a recording when it is tested; it answers with its mean over them.
+VIEWS: dict[str, tuple[Any, ...]] = {
+    "whole": (None,),
+    # as short as the stretches that the augmentation "strong" trains on
+    "stretches": (
+        None,
+        *(TimeCrop(part, at) for part in (0.75, 0.5) for at in (0.0, 0.5, 1.0)),
+    ),
+}
 DATASETS = ("kth", "nw_ucla", "penn_action")
 SPLITS = {
     "kth": ("official", "15-5-5", "scenario", "stratified"),

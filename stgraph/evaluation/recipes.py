@@ -54,6 +54,8 @@ class Recipe:
         ema_decay: Weight averaging.
         augment: Random changes of training recordings, see
             :meth:`ComparisonSets.augmentation`.
+        views: What is tested of a recording: ``"whole"``, or ``"stretches"``: the mean over the
+            whole and six stretches of three quarters and a half of its frames.
         distance: Of the spatial configuration: ``"measured"`` on training, or ``"hops"``.
     """
 
@@ -78,6 +80,7 @@ class Recipe:
     label_smoothing: float = 0.0
     ema_decay: float | None = None
     augment: str = "report"
+    views: str = "whole"
     distance: str = "measured"
 
 
@@ -150,10 +153,12 @@ def build_network(setting: Setting, recipe: Recipe, sets: ComparisonSets, seed: 
 
 
 def model_name(recipe: Recipe) -> str:
-    """How results name the network: depth, block, width, and its input if not the joints alone."""
+    """How results name the network: depth, block, width, and input and views if not the usual."""
     name = f"stgcn{recipe.depth}-{recipe.block}-w{recipe.width:g}"
     inputs = [*recipe.streams, *(["score"] if recipe.score_channel else [])]
-    return name if inputs == ["joint"] else f"{name}-{'+'.join(inputs)}"
+    if inputs != ["joint"]:
+        name += f"-{'+'.join(inputs)}"
+    return name if recipe.views == "whole" else f"{name}-{recipe.views}"
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -15,14 +15,14 @@ from stgraph.tasks.optimisation import (
     make_schedule,
     parameter_groups,
 )
-from stgraph.tasks.predict import Predictions, evaluate_recognition, predict_logits
+from stgraph.tasks.predict import Predictions, evaluate_recognition, predict_logits, predict_views
 from stgraph.tasks.progress import EpochLines, quiet_lightning
 from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.saving import load_network, load_recognition, read_task, save_recognition
 from stgraph.tasks.transform_specs import build_transform, describe_transform
 
 recognising = ["Recognition", "SkeletonDataModule", "fit_recognition", "FitResult"]
-prediction = ["predict_logits", "Predictions", "evaluate_recognition"]
+prediction = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
 saved_files = [
     "save_recognition",
     "load_recognition",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -77,6 +78,40 @@ def predict_logits(
             module.training = mode
     logits, y, has_pose = (torch.cat(column).clone() for column in zip(*parts, strict=True))
     return Predictions(logits, y, has_pose)
+
+
+def predict_views(
+    task_or_model: Recognition | nn.Module,
+    dataset: Any,
+    views: Sequence[Callable[..., Any] | None],
+    *,
+    batch_size: int = 64,
+) -> Predictions:
+    """What a network says on average about several views of every recording.
+
+    Args:
+        task_or_model: See :func:`predict_logits`.
+        dataset: See :func:`predict_logits`.
+        views: For each view a transform of batches, or None for the recordings as they are.
+        batch_size: Recordings at a time.
+
+    Returns:
+        Logarithms of the mean probabilities in place of logits; on the CPU.
+
+    Raises:
+        TypeError: if ``dataset`` is something else.
+        ValueError: if it is empty, or there is no view.
+    """
+    if not views:
+        raise ValueError("'predict_views' expected at least one view")
+    found = [
+        predict_logits(task_or_model, dataset, batch_size=batch_size, transform=view)
+        for view in views
+    ]
+    if len(found) == 1:
+        return found[0]
+    mean = torch.stack([logits.log_softmax(dim=1) for logits, _, _ in found]).logsumexp(dim=0)
+    return found[0]._replace(logits=mean - math.log(len(found)))
 
 
 def evaluate_recognition(

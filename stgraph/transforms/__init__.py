@@ -28,13 +28,13 @@ from stgraph.transforms.pre_normalise_3d import PreNormalise3D
 from stgraph.transforms.random_rotate import RandomRotate
 from stgraph.transforms.random_scale import RandomScale
 from stgraph.transforms.random_shear import RandomShear
-from stgraph.transforms.random_time_crop import RandomTimeCrop
 from stgraph.transforms.random_translate import RandomTranslate
 from stgraph.transforms.report_augmentation import ReportAugmentation
 from stgraph.transforms.resample_time import ResampleTime
 from stgraph.transforms.select_persons import SelectPersons
 from stgraph.transforms.standardise import Standardise
 from stgraph.transforms.stream import Stream
+from stgraph.transforms.time_crop import RandomTimeCrop, TimeCrop
 from stgraph.transforms.uniform_sample import UniformSample
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "ResampleTime",
     "CropResize",
     "UniformSample",
+    "TimeCrop",
     "RandomTimeCrop",
     # normalisation
     "CenterJoint",

@@ -11,7 +11,7 @@ import torch
 
 from stgraph.datasets import NWUCLA
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
-from stgraph.tasks import Recognition
+from stgraph.tasks import Recognition, predict_views
 from stgraph.testing import assert_close, random_skeleton_graph
 from stgraph.transforms import Flip
 
@@ -55,8 +55,8 @@ def test_a_quarter_turn_keeps_heights_and_turns_right_into_depth(
 def test_views_of_a_mirror_image_are_those_of_the_recording(
     graphs: list[SkeletonGraph], task: Recognition
 ) -> None:
-    straight = nw_ucla.predict_views(task, graphs)
-    mirrored = nw_ucla.predict_views(task, [Flip()(graph) for graph in graphs])
+    straight = predict_views(task, graphs, nw_ucla.VIEWS)
+    mirrored = predict_views(task, [Flip()(graph) for graph in graphs], nw_ucla.VIEWS)
     assert_close(straight.logits.exp().sum(dim=1), torch.ones(3))
     assert_close(mirrored.logits, straight.logits, 1e-4)
 

@@ -10,8 +10,8 @@ from torch_geometric.data import Batch
 
 from stgraph import SkeletonGraph
 from stgraph.io import Store
-from stgraph.tasks import evaluate_recognition, predict_logits
-from stgraph.transforms import Stream
+from stgraph.tasks import evaluate_recognition, predict_logits, predict_views
+from stgraph.transforms import Stream, TimeCrop
 
 
 def test_the_batch_size_changes_nothing(task: Any, graphs: Any) -> None:
@@ -28,6 +28,19 @@ def test_a_bare_network_a_store_and_a_transform(network: Any, graphs: Any) -> No
     made.eval()
     expected = made(Stream("bone")(Batch.from_data_list(recordings)))
     torch.testing.assert_close(logits, expected.detach())
+
+
+def test_views_are_averaged_as_probabilities(task: Any, graphs: Any) -> None:
+    made, recordings = task(), graphs(5, empty=(2,))
+    views = [None, TimeCrop(0.5, at=0.0), TimeCrop(0.5, at=1.0)]
+    apart = [predict_logits(made, recordings, transform=v).logits.softmax(dim=1) for v in views]
+    found = predict_views(made, recordings, views)
+    torch.testing.assert_close(found.logits.exp(), torch.stack(apart).mean(dim=0))
+    assert found.has_pose.tolist() == [True, True, False, True, True]
+    single = predict_views(made, recordings, [None]).logits
+    assert torch.equal(single, predict_logits(made, recordings).logits)
+    with pytest.raises(ValueError, match="at least one view"):
+        predict_views(made, recordings, [])
 
 
 def test_the_mode_of_every_module_is_as_before(task: Any, graphs: Any) -> None:

@@ -17,6 +17,7 @@ from stgraph.transforms import (
     RandomTimeCrop,
     ResampleTime,
     SelectPersons,
+    TimeCrop,
     UniformSample,
 )
 from stgraph.transforms.timeline import timeline
@@ -109,6 +110,15 @@ def test_a_crop_is_taken_from_the_middle() -> None:
     data = line(list(range(8)))
     assert along(CropResize(4, part=0.5)(data)) == [2, 3, 4, 5]
     assert along(CropResize(8, part=1.0)(data)) == list(range(8))
+
+
+def test_a_stretch_lies_where_it_is_asked_for() -> None:
+    data = line(list(range(7)))
+    assert along(TimeCrop(0.5, at=0.0)(data)) == [0, 1, 2, 3]
+    assert along(TimeCrop(0.5)(data)) == [2, 3, 4, 5]
+    assert along(TimeCrop(0.5, at=1.0)(data)) == [3, 4, 5, 6]
+    assert along(TimeCrop(0.01, at=1.0)(data)) == [6]
+    assert along(TimeCrop(1.0, at=0.3)(data)) == list(range(7))
 
 
 def test_a_random_crop_has_a_length_in_the_interval() -> None:

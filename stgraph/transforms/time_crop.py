@@ -1,13 +1,41 @@
-"""A random stretch of time."""
+"""A stretch of time."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms.base import SkeletonTransform, draw, keep_poses
 from stgraph.transforms.crop_resize import random_stretch
 from stgraph.transforms.timeline import timeline
+
+
+class TimeCrop(SkeletonTransform):
+    """Keeps a stretch of a recording's frames as it is.
+
+    Args:
+        part: Part of the frames that is kept, rounded up.
+        at: Where it lies: 0 at the beginning, 0.5 in the middle, 1 at the end.
+
+    Raises:
+        ValueError: if ``part`` is not within (0, 1] or ``at`` not within [0, 1].
+    """
+
+    def __init__(self, part: float, at: float = 0.5) -> None:
+        if not 0 < part <= 1:
+            raise ValueError(f"'TimeCrop' expected a part within (0, 1] (got {part})")
+        if not 0 <= at <= 1:
+            raise ValueError(f"'TimeCrop' expected 'at' within [0, 1] (got {at})")
+        self.part = part
+        self.at = at
+
+    def forward(self, data: SkeletonGraph) -> SkeletonGraph:
+        """A copy with fewer poses; frame numbers stay."""
+        place, length = timeline(data)
+        kept = (length * self.part).ceil().long()
+        start = ((length - kept) * self.at).round().long()
+        return _keep_stretch(data, place, start, kept)
 
 
 class RandomTimeCrop(SkeletonTransform):
@@ -46,6 +74,10 @@ class RandomTimeCrop(SkeletonTransform):
         else:
             # a share of nothing leaves exactly the fewest frames allowed
             start, kept = random_stretch(length, draws, (0.0, 0.0), self.num_frames)
-        recording = data.pose_batch
-        inside = (place >= start[recording]) & (place < (start + kept)[recording])
-        return keep_poses(data, inside)
+        return _keep_stretch(data, place, start, kept)
+
+
+def _keep_stretch(data: SkeletonGraph, place: Tensor, start: Tensor, kept: Tensor) -> SkeletonGraph:
+    recording = data.pose_batch
+    inside = (place >= start[recording]) & (place < (start + kept)[recording])
+    return keep_poses(data, inside)
