@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stgraph.evaluation import (
+    VIEWS,
     Recipe,
     Setting,
     build_network,
@@ -25,7 +26,7 @@ from stgraph.evaluation import (
     strongest_control,
 )
 from stgraph.evaluation import comparison as module
-from stgraph.tasks import Predictions
+from stgraph.tasks import Predictions, load_recognition, predict_views
 from tests.evaluation.samples import TINY, absent, tiny_graphs, tiny_sets
 
 SPATIAL = Setting("spatial configuration", "spatial", "spatial")
@@ -80,6 +81,24 @@ def test_refitting_takes_the_last_epoch_and_no_validation(tmp_path: Path) -> Non
     assert run.scores["best"] == run.scores["last"]
     settings = {row.setting for row in result_rows({(refit, 0): run}, tiny_sets())}
     assert settings == {"supervised uniform trainval"}
+
+
+def test_a_network_may_be_tested_on_stretches_of_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets, asked = tiny_sets(), []
+
+    def spying(task: object, data: object, views: object) -> Predictions:
+        asked.append(views)
+        return predict_views(task, data, views)
+
+    monkeypatch.setattr(module, "predict_views", spying)
+    run = run_setting(UNIFORM, replace(TINY, views="stretches"), sets, 0, tmp_path)
+    assert asked == [VIEWS["stretches"]] * 4
+    assert run.model.endswith("-stretches")
+    task = load_recognition(next((tmp_path / "runs").glob("*/model")))
+    found = score_predictions(predict_views(task, sets.prepared["test"], VIEWS["stretches"]))
+    assert run.scores["best"]["test"] == found["range"]
 
 
 def test_a_fingerprint_is_of_what_decides_and_of_nothing_else() -> None:
