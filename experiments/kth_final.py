@@ -60,7 +60,7 @@ STUDIES = ("final", "depth", "lr", "norm", "relu")
 #: That of the partition study, with the augmentation of the report's section 3.1.
 PAPER = replace(kth_partitions.PAPER, augment="report")
 QUICK = Recipe(width=8, epochs=8, block="plain", data_norm="none", lr=6e-3, augment="none")
-QUICK_REAL = Recipe(width=16, epochs=40, block="plain", data_norm="none")
+QUICK_REAL = replace(kth_partitions.QUICK_REAL, block="plain", data_norm="none")
 #: What the report changes in each study, with ``--preset paper``.
 PAPER_CHANGES: dict[str, dict[str, Any]] = {
     "final": {},

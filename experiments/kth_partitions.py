@@ -76,7 +76,18 @@ QUICK = Recipe(
     weight_decay=1e-4,
     score_channel=True,
 )
-QUICK_REAL = Recipe(width=16, epochs=40)
+#: Found on validation recordings of real KTH.
+QUICK_REAL = Recipe(
+    width=16,
+    epochs=24,
+    streams=("relative", "joint_motion"),
+    score_channel=True,
+    optimizer="adamw",
+    label_smoothing=0.05,
+    ema_decay=0.99,
+    augment="strong",
+    views="stretches",
+)
 
 
 def make_settings(
