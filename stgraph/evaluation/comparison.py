@@ -120,17 +120,18 @@ def run_setting(
         recipe: What all rows share.
         sets: The recordings.
         seed: Decides first weights, order, dropout and augmentation.
-        out: Folder: ``runs/NAME.json`` is the result, ``runs/NAME/`` holds checkpoints and history.
+        out: Folder: ``runs/NAME.json`` is the result (``runs/NAME-VIEWS.json`` where several views
+            are tested), ``runs/NAME/`` holds checkpoints and history.
         progress: Show a line an epoch.
     """
+    own = setting.applied(recipe)
     mark = fingerprint(setting, recipe, sets, seed)
-    stem = "-".join([*setting.words.split(), f"seed{seed}", mark])
-    file = Path(out) / "runs" / f"{stem}.json"
+    folder = Path(out) / "runs" / "-".join([*setting.words.split(), f"seed{seed}", mark])
+    file = folder.with_name(folder.name + _measured(own))
     kept = read_run(file)
     if kept is not None:
         kept.name = setting.name
         return kept
-    own = setting.applied(recipe)
     network = build_network(setting, recipe, sets, seed)
     task = Recognition(
         network,
@@ -150,7 +151,6 @@ def run_setting(
     train = sets.prepared["trainval" if setting.refit else "train"]
     val = None if setting.refit else sets.prepared["val"]
     data = SkeletonDataModule(train, val, batch_size=own.batch_size, seed=seed)
-    folder = file.with_suffix("")
     began = time.monotonic()
     diverged = None
     try:
@@ -167,8 +167,16 @@ def run_setting(
         diverged = str(error)
     run = _measure(setting, own, sets, task, folder, mark, seed, diverged)
     run.seconds = round(time.monotonic() - began, 1)
+    before = map(read_run, file.parent.glob(f"{folder.name}*.json"))
+    for trained in filter(None, before):  # measured otherwise when it was trained
+        run.seconds, run.commit = trained.seconds, trained.commit
     write_run(file, run)
     return run
+
+
+def _measured(recipe: Recipe) -> str:
+    """How the file of a run ends: what was trained once can be measured in several ways."""
+    return ".json" if recipe.views == "whole" else f"-{recipe.views}.json"
 
 
 def _measure(
@@ -306,7 +314,8 @@ def _runs(
     waiting: list[Job] = []
     for setting, seed in jobs:
         mark = fingerprint(setting, recipe, sets, seed)
-        kept = next(iter((out / "runs").glob(f"*-seed{seed}-{mark}.json")), None)
+        name = f"*-seed{seed}-{mark}{_measured(setting.applied(recipe))}"
+        kept = next(iter((out / "runs").glob(name)), None)
         if kept is not None and (run := read_run(kept)) is not None:
             run.name = setting.name
             yield setting, seed, run, True

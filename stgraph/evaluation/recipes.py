@@ -183,9 +183,11 @@ def equal_width(setting: Setting, recipe: Recipe, sets: ComparisonSets, paramete
 
 
 def fingerprint(setting: Setting, recipe: Recipe, sets: ComparisonSets, seed: int) -> str:
-    """Of everything that decides the result of a run, except the code."""
+    """Of everything that decides what is trained, except the code; views are of testing alone."""
     row = asdict(setting)
     for cosmetic in ("name", "words", "control"):
         row.pop(cosmetic)
-    facts = [row, asdict(setting.applied(recipe)), sets.facts, seed]
+    trained = asdict(setting.applied(recipe))
+    trained.pop("views")
+    facts = [row, trained, sets.facts, seed]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

@@ -95,6 +95,10 @@ def test_a_network_may_be_tested_on_stretches_of_time(
     monkeypatch.setattr(module, "predict_views", spying)
     run = run_setting(UNIFORM, replace(TINY, views="stretches"), sets, 0, tmp_path)
     assert asked == [VIEWS["stretches"]] * 4
+    whole = run_setting(UNIFORM, TINY, sets, 0, tmp_path)
+    # was not trained again
+    assert (whole.history, whole.seconds) == (run.history, run.seconds)
+    assert len(list((tmp_path / "runs").glob("*/model"))) == 1
     assert run.model.endswith("-stretches")
     task = load_recognition(next((tmp_path / "runs").glob("*/model")))
     found = score_predictions(predict_views(task, sets.prepared["test"], VIEWS["stretches"]))
