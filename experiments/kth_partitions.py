@@ -79,8 +79,8 @@ QUICK = Recipe(
 #: Found on validation recordings of real KTH.
 QUICK_REAL = Recipe(
     width=16,
-    epochs=24,
-    streams=("relative", "joint_motion"),
+    epochs=40,
+    streams=("joint", "joint_motion"),
     score_channel=True,
     optimizer="adamw",
     label_smoothing=0.05,
