@@ -25,6 +25,7 @@ from stgraph.evaluation.recipes import (
     count_parameters,
     fingerprint,
     model_name,
+    stream_name,
 )
 from stgraph.evaluation.tables import ResultRow, command_line, commit, hardware
 from stgraph.files import replacing
@@ -61,6 +62,7 @@ class Run:
         diverged: Why training ended early, if it did.
         fingerprint: Of everything that decides the result.
         commit: Of the code that trained it.
+        stream: Word for the input in results files.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Run:
     diverged: str | None
     fingerprint: str
     commit: str = ""
+    stream: str = "joint"
 
     def top1(self, part: str, epoch: str = "best") -> float | None:
         """Top-1 accuracy on a part; None where it was not measured."""
@@ -229,6 +232,7 @@ def _measure(
         diverged=diverged,
         fingerprint=mark,
         commit=commit(),
+        stream=stream_name(recipe),
     )
 
 
@@ -374,7 +378,7 @@ def result_rows(runs: dict[Job, Run], sets: ComparisonSets) -> list[ResultRow]:
                             protocol=sets.protocol + "_video" * video,
                             split=part.removesuffix("_video"),
                             model=run.model,
-                            stream="joint",
+                            stream=run.stream,
                             setting=f"supervised {setting.words} {suffix}",
                             seed=seed,
                             metric=metric,

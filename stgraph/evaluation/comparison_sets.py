@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -55,7 +56,7 @@ class ComparisonSets:
 
     Attributes:
         key: Word for the set in results files.
-        protocol: Word for the split.
+        protocol: Word for the split, with ``_incomplete`` where bad files were left out.
         title: What to call them in headings.
         raw: Data sets as read, by part: ``train``, ``val``, and each test part; controls see these.
         prepared: The same recordings prepared, and ``trainval``.
@@ -211,10 +212,23 @@ def load_comparison_sets(
         "source": None if path is None else Path(path).name,
         "synthetic": _plain(synthetic or {}) if path is None else None,
         "preparation": repr(transform),
-        "recordings": {part: len(source) for part, source in raw.items()},
-        "poses": int(sum(int(store.num_poses.sum()) for store in prepared.values())),
+        "recordings": {part: _digest(source) for part, source in raw.items()},
     }
-    return ComparisonSets(key, split, title, raw, prepared, _pixel(raw["train"], prepared), facts)
+    # what was left out would count as wrong, so that figures of fewer recordings are no official ones
+    left_out = any(source.store.meta.get("skipped") for source in raw.values())
+    protocol = f"{split}_incomplete" if left_out else split
+    return ComparisonSets(
+        key, protocol, title, raw, prepared, _pixel(raw["train"], prepared), facts
+    )
+
+
+def _digest(source: Any) -> str:
+    """Of all that recordings are: places, scores, frames, lengths and classes."""
+    batch = source.batch(torch.arange(len(source)))
+    found = hashlib.sha256()
+    for name in ("pos", "score", "frame", "track_length", "person", "y"):
+        found.update(batch[name].contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -107,12 +108,14 @@ def control_scores(
         For each control, for each part (``val``, the test parts, ``..._video``) top-1, mean class
         accuracy and n; those that learn from validation recordings have no ``val``.
     """
-    facts = [sets.facts, list(CONTROLS)]
+    # rows name the commit that measured them, so that another commit measures anew
+    facts = [sets.facts, list(CONTROLS), commit()]
     mark = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
     file = None if out is None else Path(out) / "runs" / f"controls-{mark}.json"
     found: ControlScores = {}
-    if file is not None and file.exists():
-        found = json.loads(file.read_text("utf-8"))
+    if file is not None:
+        with contextlib.suppress(OSError, ValueError):  # not kept yet, or damaged
+            found = json.loads(file.read_text("utf-8"))
     batches = {part: as_batch(source) for part, source in sets.raw.items()}
     for name, control in CONTROLS.items():
         if name not in found:

@@ -24,6 +24,7 @@ __all__ = [
     "equal_width",
     "fingerprint",
     "model_name",
+    "stream_name",
 ]
 
 
@@ -159,6 +160,14 @@ def model_name(recipe: Recipe) -> str:
     if inputs != ["joint"]:
         name += f"-{'+'.join(inputs)}"
     return name if recipe.views == "whole" else f"{name}-{recipe.views}"
+
+
+def stream_name(recipe: Recipe) -> str:
+    """How results call the input: one stream by its name, several ``fused2`` and so on."""
+    if len(recipe.streams) > 1:
+        return f"fused{len(recipe.streams)}"
+    own = recipe.streams[0]
+    return own.replace("relative", "joint").replace("centred", "joint")
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -132,6 +132,23 @@ def test_rows_name_the_partition_and_the_epoch(tmp_path: Path) -> None:
     assert {row.dataset for row in rows} == {"kth_synthetic"}
 
 
+@pytest.mark.parametrize(
+    ("streams", "word"),
+    [
+        (("bone",), "bone"),
+        (("relative",), "joint"),
+        (("centred_motion",), "joint_motion"),
+        (("joint", "bone", "joint_motion"), "fused3"),
+    ],
+)
+def test_results_name_the_input_in_words_that_all_of_them_share(
+    tmp_path: Path, streams: tuple[str, ...], word: str
+) -> None:
+    sets = tiny_sets()
+    run = run_setting(UNIFORM, replace(TINY, streams=streams), sets, 0, tmp_path)
+    assert {row.stream for row in result_rows({(UNIFORM, 0): run}, sets)} == {word}
+
+
 def test_first_weights_depend_on_the_seed_alone() -> None:
     sets = tiny_sets()
     torch.manual_seed(1)
