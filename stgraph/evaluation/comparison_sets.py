@@ -214,7 +214,7 @@ def load_comparison_sets(
         "preparation": repr(transform),
         "recordings": {part: _digest(source) for part, source in raw.items()},
     }
-    # what was left out would count as wrong, so that figures of fewer recordings are no official ones
+    # what is left out would count as wrong: figures of fewer recordings are no official ones
     left_out = any(source.store.meta.get("skipped") for source in raw.values())
     protocol = f"{split}_incomplete" if left_out else split
     return ComparisonSets(
