@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from _oracles import adjacency, networks, preprocessing
-from _oracles.cases import Arrays, Result
+from _oracles.cases import Arrays, Result, Watched
 
 Check = Callable[[Arrays, Mapping[str, Any]], Iterable[Result | tuple[str, float, float] | str]]
 
@@ -61,11 +62,12 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
     if family not in FAMILIES:
         yield f"{path.name}  family {family}", "unknown"
         return
-    count = 0
+    count, stopped, watched = 0, 0, Watched(arrays)
     try:
-        for result in FAMILIES[family](arrays, config):
+        for result in FAMILIES[family](watched, config):
             count += 1
             if isinstance(result, str):
+                stopped += 1
                 yield f"{path.name}/{result}", "FAIL"
             else:
                 name, difference, tolerance = result
@@ -76,6 +78,12 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
         return
     if not count:
         yield f"{path.name}  holds no case", "FAIL"
+    elif not stopped and (unread := watched.unread()):
+        some = ", ".join(unread[:3]) + ", ..." * (len(unread) > 3)
+        # an expected number that nobody looks at must not pass for one that was reached
+        wrong = any(re.search(r"(^|/)(expected|grad/|state_after/)", key) for key in unread)
+        text = f"{path.name}  {len(unread)} arrays were compared with nothing ({some})"
+        yield text, "FAIL" if wrong else "unknown"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,7 +93,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not folder.is_dir():
         parser.error(f"{str(folder)!r} is no folder")
     failed = 0
-    for path in sorted(folder.glob("*.npz")):
+    paths = sorted(folder.glob("*.npz"))
+    if not paths:
+        parser.error(f"{str(folder)!r} holds no .npz file")
+    for path in paths:
         for text, verdict in lines(path):
             failed += verdict == "FAIL"
             print(f"{text}  {verdict}", flush=True)

@@ -17,6 +17,35 @@ Arrays = Mapping[str, np.ndarray]
 ABSOLUTE = 1e-4
 
 
+class Watched(Mapping[str, np.ndarray]):
+    """Arrays that remember which of them were read."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self.arrays = arrays
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        self.read.add(key)
+        return self.arrays[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.arrays  # a question is no reading
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def unread(self) -> list[str]:
+        """Names of the arrays of numbers that nothing was compared with."""
+        return [
+            key
+            for key, array in self.arrays.items()
+            if key not in self.read and np.asarray(array).dtype.kind in "biufc"
+        ]
+
+
 class Result(NamedTuple):
     """One comparison: what is compared, its error and what is allowed."""
 
@@ -36,30 +65,31 @@ class Case:
     def __init__(self, name: str, arrays: Arrays, config: Mapping[str, Any]) -> None:
         self.name = name
         start = f"{name}/" if name else ""
-        self.arrays = {k[len(start) :]: arrays[k] for k in arrays if k.startswith(start)}
+        self.keys = {key[len(start) :]: key for key in arrays if key.startswith(start)}
+        self.arrays = arrays
         self.config = config
 
     def __contains__(self, key: str) -> bool:
-        return key in self.arrays
+        return key in self.keys
 
     def tensor(self, key: str) -> Tensor:
         """An array as a tensor."""
-        if key not in self.arrays:
+        if key not in self.keys:
             raise KeyError(f"case {self.name!r} has no {key!r}")
-        return torch.from_numpy(np.array(self.arrays[key]))
+        return torch.from_numpy(np.array(self.arrays[self.keys[key]]))
 
     def below(self, key: str) -> dict[str, Tensor]:
         """All arrays below a key, by the rest of their names."""
         return {
             name[len(key) + 1 :]: self.tensor(name)
-            for name in self.arrays
+            for name in self.keys
             if name.startswith(f"{key}/")
         }
 
     def numbered(self, pattern: str) -> Iterator[tuple[int, Tensor]]:
         """Arrays whose name holds a number, in the place of `#` in the pattern."""
         form = re.compile(re.escape(pattern).replace(r"\#", r"(\d+)"))
-        for name in self.arrays:
+        for name in self.keys:
             if found := form.fullmatch(name):
                 yield int(found.group(1)), self.tensor(name)
 

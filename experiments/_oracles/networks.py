@@ -22,7 +22,7 @@ from _oracles.cases import (
 from torch import Tensor, nn
 
 from stgraph.nn import STGCN, load_published, to_published
-from stgraph.skeleton import SkeletonGraph
+from stgraph.skeleton import SkeletonGraph, resolve_partition
 from stgraph.transforms import published
 
 
@@ -197,7 +197,7 @@ def hagrid(case: Case) -> Iterator[Result]:
     model = load_published(case.below("state"), **pyskl_options(case.config["backbone"])).eval()
     assert model.layout is not None
     start = "expected_logits_"
-    for kind in [key.removeprefix(start) for key in case.arrays if key.startswith(start)]:
+    for kind in [key.removeprefix(start) for key in case.keys if key.startswith(start)]:
         expected = case.tensor(f"model_input_{kind}")
         dense = clips(expected, case.config["input_layout"], model.layout.num_joints)
         run = Run(model, as_batch(dense, model.layout))
@@ -244,6 +244,23 @@ def kth(case: Case) -> Iterator[Result]:
     run = Run(model, batch_of(case, model))
     built = case.config.get("asbuilt") or "as built" in case.config.get("normalisation", "")
     yield from outputs(case, run, tolerance=1e-3 if built else ABSOLUTE)
+    if "adjacency" in case:
+        yield starting_adjacency(case, model, "as_built" if built else "symmetric")
+
+
+def starting_adjacency(case: Case, model: STGCN, how: str) -> Result:
+    """Where the weights' adjacency started: ours where the strategy needs no measured distances,
+    and in any case the same edges."""
+    assert model.layout is not None
+    start, used = case.tensor("adjacency"), model.partition_of(model.layout).dense()
+    name, hops = case.config.get("strategy"), case.config.get("d", 1)
+    layout = {18: "openpose_coco_18", 25: "openpose_body_25"}.get(model.layout.num_joints)
+    if layout is not None and name in ("uniform", "distance", "symmetrical"):
+        used = resolve_partition(name, max_hop=hops, normalisation=how)(layout).dense()
+    elif start.shape == used.shape:
+        used, start = (used != 0).double(), (start != 0).double()
+    largest = max(1.0, float(start.abs().max()))
+    return Result("adjacency", absolute(used, start) / largest, ABSOLUTE)
 
 
 FAMILIES = {
@@ -258,12 +275,21 @@ FAMILIES = {
 MANY = (hagrid,)  # a case of theirs is a line for each of its inputs
 
 
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """A description of a case; nothing where it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def check(family: str, arrays: Arrays, config: Mapping[str, Any]) -> Iterator[Result | str]:
     """Each case of a file; one that stops comes back as the reason, and the next one runs."""
     function = FAMILIES[family]
     found = list(cases(arrays, config))
     if "backbone" in config:  # a file that is one case
         found = [Case("", arrays, config)]
+    else:
+        empty = set(config) - {case.name for case in found}
+        for name in sorted(n for n in empty if "input_layout" in as_mapping(config[n])):
+            yield f"{name}: config_json describes this case, and no array belongs to it"
     for case in found:
         try:
             if function in MANY:

@@ -52,6 +52,22 @@ def source(arrays: Arrays, name: str, *names: str) -> Tensor:
     raise KeyError(f"no {' or '.join(names)} for {name!r}")
 
 
+def beside(
+    name: str, arrays: Arrays, found: Tensor, drawn: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """A result and what was drawn for it, next to what the file has of both."""
+    expected = tensor(arrays, f"{name}/expected")
+    known = [key for key in drawn if f"{name}/{key}" in arrays]
+    if found.shape != expected.shape or not known:
+        return found, expected
+    ours = [found, *(drawn[key] for key in known)]
+    theirs = [expected, *(tensor(arrays, f"{name}/{key}") for key in known)]
+    return (
+        torch.cat([value.flatten().double() for value in ours]),
+        torch.cat([value.flatten().double() for value in theirs]),
+    )
+
+
 def prenormalize3d(name: str, arrays: Arrays, config: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     clip, centre = published.pre_normalise_3d(
         source(arrays, name, "input"), align_spine="center_only" not in name
@@ -158,8 +174,9 @@ def pad_to(name: str, arrays: Arrays, config: Mapping[str, Any]) -> tuple[Tensor
 def random_rot_pyskl(name: str, arrays: Arrays, config: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     clip = source(arrays, name, "input")
     theta = number(name, "theta", 0.3)
-    found = published.random_rotate(clip, theta, int(number(name, "npseed")))
-    return found, tensor(arrays, f"{name}/expected")
+    found, angles = published.random_rotate(clip, theta, int(number(name, "npseed")))
+    drawn = {"theta": angles, "matrix": published.rotation_matrix(angles)}
+    return beside(name, arrays, found, drawn)
 
 
 def random_scale_pyskl(
@@ -243,8 +260,8 @@ def crossclr_temporal_crop(
 ) -> tuple[Tensor, Tensor]:
     clip = source(arrays, name, "input_CTVM")
     ratio, seed = int(number(name, "ratio", 6)), int(number(name, "npseed"))
-    found, _ = published.temporal_crop(clip, ratio, seed)
-    return found, tensor(arrays, f"{name}/expected")
+    found, start = published.temporal_crop(clip, ratio, seed)
+    return beside(name, arrays, found, {"start": torch.tensor(start)})
 
 
 def stgcn_openpose_match(

@@ -184,6 +184,37 @@ def test_a_case_without_anything_to_compare_fails(tmp_path, capsys):
     assert run(tmp_path, capsys)[0] == 1
 
 
+def test_an_expected_number_that_no_case_describes_fails(tmp_path, capsys):
+    name, config, arrays = original(5, 2)
+    more = {"two/expected_logits": torch.zeros(2, 4), "one/remark": torch.zeros(1)}
+    write(tmp_path / "a.npz", {"one": config, "family": name}, {**arrays, **more})
+    code, lines = run(tmp_path, capsys)
+    assert code == 1
+    assert lines[0].endswith("ok")
+    assert "2 arrays were compared with nothing (two/expected_logits, one/remark)" in lines[1]
+    write(tmp_path / "a.npz", {"one": config, "family": name}, {**arrays, "b": torch.zeros(1)})
+    code, lines = run(tmp_path, capsys)
+    assert code == 0
+    assert lines[1].endswith("unknown")
+
+
+def test_a_case_that_is_described_and_not_there_fails(tmp_path, capsys):
+    name, config, arrays = original(5, 2)
+    write(tmp_path / "a.npz", {"one": config, "two": config, "family": name}, arrays)
+    code, lines = run(tmp_path, capsys)
+    assert code == 1
+    assert lines[0] == (
+        "a.npz/two: config_json describes this case, and no array belongs to it  FAIL"
+    )
+
+
+def test_a_folder_without_a_file_is_said(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        check_oracles.main([str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "holds no .npz file" in capsys.readouterr().err
+
+
 def test_a_family_that_is_not_there_yet_is_unknown_and_no_failure(tmp_path, capsys):
     write(tmp_path / "a.npz", {"family": "telepathy"}, {"x": torch.zeros(1)})
     assert run(tmp_path, capsys) == (0, ["a.npz  family telepathy  unknown"])

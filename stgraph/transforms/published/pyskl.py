@@ -277,20 +277,23 @@ def pad_to(clip: Tensor, length: int, mode: str = "loop") -> Tensor:
 
 def random_rotate(
     clip: Tensor, theta: float = 0.3, random: np.random.RandomState | int | None = None
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """A clip ``[M, T, V, 3]`` turned by Rz Ry Rx with three angles from U(-theta, theta) radians.
 
     Args:
         clip: Coordinates.
         theta: Largest angle in radians.
         random: Legacy numpy generator, or the seed for one.
+
+    Returns:
+        The turned clip, and the angles about x, y and z ``[3]``.
     """
     if not isinstance(random, np.random.RandomState):
         random = np.random.RandomState(random)
     angles = torch.from_numpy(random.uniform(-theta, theta, size=3))
     if not bool((clip.abs() > 1e-8).any()):
-        return clip.clone()
-    return clip @ rotation_matrix(angles).to(clip.dtype).T
+        return clip.clone(), angles
+    return clip @ rotation_matrix(angles).to(clip.dtype).T, angles
 
 
 def random_scale(
