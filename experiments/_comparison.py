@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from _running import positive, positive_int, share
+
 from stgraph.evaluation import (
     AUGMENTATIONS,
     VIEWS,
@@ -23,6 +25,7 @@ from stgraph.evaluation import (
     load_comparison_sets,
     run_comparison,
 )
+from stgraph.io import RecordingError
 from stgraph.transforms.stream import STREAMS
 
 #: The generated stand-in at its quick size.
@@ -68,27 +71,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="quick",
         help="quick: a small network for minutes on two cores; paper: the report's (days there)",
     )
-    run.add_argument("--seeds", type=int, metavar="N", help="number of seeds")
+    run.add_argument("--seeds", type=positive_int, metavar="N", help="number of seeds")
     run.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of them")
-    run.add_argument("--width", type=int, metavar="W", help="channels of the first unit")
-    run.add_argument("--epochs", type=int, metavar="E", help="passes over the training recordings")
+    run.add_argument("--width", type=positive_int, metavar="W", help="channels of the first unit")
+    run.add_argument(
+        "--epochs", type=positive_int, metavar="E", help="passes over the training recordings"
+    )
     run.add_argument(
         "--workers",
-        type=int,
+        type=positive_int,
         metavar="N",
         help="runs at a time, each in a process with one thread (default: one a core, at most 4); "
         "1 shows a line an epoch",
     )
 
     recipe = parser.add_argument_group("recipe (by default the preset's)")
-    recipe.add_argument("--batch-size", type=int, metavar="N")
+    recipe.add_argument("--batch-size", type=positive_int, metavar="N")
     recipe.add_argument("--optimizer", choices=("adam", "adamw", "sgd"))
-    recipe.add_argument("--lr", type=float)
+    recipe.add_argument("--lr", type=positive)
     recipe.add_argument("--schedule", choices=("cosine", "steps", "constant"))
     recipe.add_argument("--weight-decay", type=float)
-    recipe.add_argument("--dropout", type=float)
-    recipe.add_argument("--label-smoothing", type=float)
-    recipe.add_argument("--ema-decay", type=float)
+    recipe.add_argument("--dropout", type=share)
+    recipe.add_argument("--label-smoothing", type=share)
+    recipe.add_argument("--ema-decay", type=share)
     recipe.add_argument("--block", choices=("stgcn", "plain", "preactivation"))
     recipe.add_argument("--depth", type=int, choices=(9, 12))
     recipe.add_argument("--edge-importance", action=argparse.BooleanOptionalAction, default=None)
@@ -116,23 +121,28 @@ def recipe_from(arguments: argparse.Namespace, preset: Recipe) -> Recipe:
 def sets_from(arguments: argparse.Namespace) -> ComparisonSets:
     """The recordings that the command line asks for."""
     quick = arguments.data is None and arguments.preset == "quick"
-    return load_comparison_sets(
-        arguments.dataset,
-        arguments.data,
-        arguments.split,
-        split_seed=arguments.split_seed,
-        synthetic=QUICK_SYNTHETIC if quick else None,
-        skip_bad=arguments.skip_bad,
-        centre=arguments.centre or ("pose" if arguments.data is None else "recording"),
-        bridge=not arguments.no_bridge,
-        fill=not arguments.no_fill,
-    )
+    try:
+        return load_comparison_sets(
+            arguments.dataset,
+            arguments.data,
+            arguments.split,
+            split_seed=arguments.split_seed,
+            synthetic=QUICK_SYNTHETIC if quick else None,
+            skip_bad=arguments.skip_bad,
+            centre=arguments.centre or ("pose" if arguments.data is None else "recording"),
+            bridge=not arguments.no_bridge,
+            fill=not arguments.no_fill,
+        )
+    except RecordingError:
+        raise
+    except ValueError as error:  # a split or a set that there is not
+        raise SystemExit(f"error: {error}") from None
 
 
 def num_workers(arguments: argparse.Namespace) -> int:
     """Processes to use."""
     if arguments.workers is not None:
-        return max(1, arguments.workers)
+        return arguments.workers
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(4, cores or 1))
 

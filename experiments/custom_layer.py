@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 
 import torch
+from _running import positive_int, run
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
@@ -53,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", metavar="PATH", help="KTH; without it the generated stand-in")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--epochs", type=positive_int, default=10)
+    parser.add_argument("--width", type=positive_int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
     small = {"ranges_per_video": 1} if args.data is None else None
@@ -87,4 +88,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

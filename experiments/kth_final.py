@@ -14,7 +14,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -25,10 +24,10 @@ import _comparison as common
 import _comparison_report as report
 import kth_partitions
 from _comparison import Outcome
+from _running import results_folder, run
 
 from stgraph import viz
 from stgraph.evaluation import Recipe, Setting, markdown_table, strongest_control
-from stgraph.io import RecordingError
 
 #: The report's final table: test accuracy of one run with augmentation.
 FINAL = {
@@ -228,8 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args, PAPER if paper else QUICK if args.data is None else QUICK_REAL
     )
     seeds = args.seeds or (1 if args.data is None and not paper else 3)
-    sets = common.sets_from(args)
     studies = STUDIES if "all" in args.study else args.study
+    folders = {study: results_folder(Path(args.out) / study) for study in studies}
+    sets = common.sets_from(args)
     for study in studies:
         make_rows, figures, name = ROWS[study]
         # what the command line says holds in every study
@@ -239,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if getattr(args, key) is None
         }
         published = figures if sets.key in ("kth", "kth_synthetic") else {}
-        out = Path(args.out) / study
+        out = folders[study]
         title = f"{name}: {sets.title}, {sets.protocol} split"
         common.heading(sets, replace(recipe, **base), title, out)
         outcome = common.compare(args, sets, recipe, make_rows(base), seeds)
@@ -258,7 +258,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except RecordingError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -17,15 +17,14 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import _comparison as common
 import _comparison_report as report
 from _comparison import Outcome
+from _running import results_folder, run
 from scipy.stats import f_oneway
 
 from stgraph.evaluation import (
@@ -38,7 +37,6 @@ from stgraph.evaluation import (
     markdown_table,
     strongest_control,
 )
-from stgraph.io import RecordingError
 
 #: Table 1 of the report: BODY_25 poses, subjects 15/5/5, last of 1,000 epochs, one run.
 REPORT = {
@@ -243,7 +241,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     args = parse(arguments)
-    out = Path(args.out)
+    out = results_folder(args.out)
     paper = args.preset == "paper"
     preset = PAPER if paper else QUICK if args.data is None else QUICK_REAL
     recipe = common.recipe_from(args, preset)
@@ -274,7 +272,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except RecordingError as error:
-        sys.exit(f"error: {error}")
+    run(main)

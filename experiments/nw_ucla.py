@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from _running import positive_int, results_folder, run
 from torch_geometric.transforms import Compose, LinearTransformation
 
 from stgraph import nn
-from stgraph.cli.parsing import find_recipe
+from stgraph.cli.parsing import UsageError, find_recipe
 from stgraph.datasets import NWUCLA
 from stgraph.evaluation import (
     ResultRow,
@@ -32,7 +32,6 @@ from stgraph.evaluation import (
     merge_results,
     results_markdown,
 )
-from stgraph.io import RecordingError
 from stgraph.metrics import mean_class_accuracy, top_k_accuracy
 from stgraph.tasks import (
     Recognition,
@@ -70,16 +69,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--recipe", default="nw_ucla", help="as `stgraph fit` takes it (default: %(default)s)"
     )
-    parser.add_argument("--width", type=int, help="instead of the recipe's")
-    parser.add_argument("--epochs", type=int, help="passes, instead of the recipe's")
+    parser.add_argument("--width", type=positive_int, help="instead of the recipe's")
+    parser.add_argument("--epochs", type=positive_int, help="passes, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive_int, default=1)
     return parser.parse_args()
 
 
 def read_recipe(args: argparse.Namespace) -> dict[str, Any]:
     """The recipe with what the command line changes."""
-    recipe = yaml.safe_load(find_recipe(args.recipe, "nw_ucla.py").read_text("utf-8"))
+    try:
+        recipe = yaml.safe_load(find_recipe(args.recipe, "nw_ucla.py").read_text("utf-8"))
+    except UsageError as error:
+        raise SystemExit(f"error: {error}") from None
     changes = {"width": args.width, "epochs": args.epochs}
     return recipe | {key: value for key, value in changes.items() if value is not None}
 
@@ -129,6 +131,7 @@ VIEWS = [turned(degrees, mirrored) for degrees in range(-45, 46, 15) for mirrore
 
 def main() -> None:
     args = parse()
+    results_folder(args.out, "nw_ucla.csv")
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     recipe = read_recipe(args)
@@ -187,7 +190,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except RecordingError as error:
-        sys.exit(f"error: {error}")
+    run(main)
