@@ -1,0 +1,67 @@
+"""Scripts check what they are asked for before they work, and end with one line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _running
+import kth_final
+import kth_partitions
+import pytest
+
+from stgraph.io import RecordingError
+
+
+@pytest.mark.parametrize(
+    ("parse", "good", "bad"),
+    [
+        (_running.positive_int, ["1", "12"], ["0", "-3"]),
+        (_running.positive, ["0.1", "3"], ["0", "-1", "nan"]),
+        (_running.share, ["0", "0.99"], ["1", "-0.1", "nan"]),
+    ],
+)
+def test_numbers_out_of_range_are_refused(parse, good, bad) -> None:
+    assert [parse(text) for text in good] == [float(text) for text in good]
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError, match=f"got {text}"):
+            parse(text)
+
+
+def test_a_place_that_takes_no_results_is_known_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "file/below"):
+        with pytest.raises(SystemExit, match=r"cannot write into .*file.*name another --out"):
+            _running.results_folder(tmp_path / place)
+    (tmp_path / "table.csv").write_text("a,b\n")
+    with pytest.raises(SystemExit, match=r"table\.csv expected the columns.*\(got a, b\); move"):
+        _running.results_folder(tmp_path)
+    made = _running.results_folder(tmp_path / "new" / "one")
+    assert made.is_dir()
+    assert not list(made.iterdir())
+
+
+@pytest.mark.parametrize("script", [kth_partitions, kth_final])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--split", "bogus"], "unknown split 'bogus' of kth"),
+        (["--dataset", "nw_ucla"], "nw_ucla has no stand-in"),
+    ],
+)
+def test_a_choice_that_there_is_not_ends_in_a_line(script, arguments, message, tmp_path) -> None:
+    with pytest.raises(SystemExit, match=f"error: {message}"):
+        script.main([*arguments, "--out", str(tmp_path)])
+
+
+def test_errors_and_interrupts_end_in_one_line() -> None:
+    def bad() -> None:
+        raise RecordingError("clip.json", "it is empty", remedy="skip it with skip_bad=True")
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match=r"error: .*clip\.json.*skip it with --skip-bad$"):
+        _running.run(bad)
+    with pytest.raises(SystemExit, match="the same command goes on from here"):
+        _running.run(stopped)
