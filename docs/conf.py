@@ -51,8 +51,9 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_custom_sections = ["Shapes", "Units", "Source", "Differs from the source"]
 
-# Snippets in pages and docstrings alike; each page begins with what every reader has imported.
-doctest_global_setup = "import torch\nimport stgraph\n_ = torch.manual_seed(0)"
+# Snippets in pages and docstrings alike import what they use, so that they run where they are
+# pasted; only the seed is set for them.
+doctest_global_setup = "__import__('torch').manual_seed(0)\n_ = None"
 doctest_test_doctest_blocks = "default"
 
 html_theme = "furo"
