@@ -51,6 +51,8 @@ STRATEGIES = {
     "spatial": "spatial configuration",
     "symmetrical": "symmetrical",
 }
+#: Graphs that say nothing about bodies.
+CONTROL_GRAPHS = {"identity": "no edges (identity)", "random": "random edges"}
 #: The report's: plain units without a norm of the input, dropout .5, Adam at 1e-4, 1,000 epochs.
 PAPER = Recipe(
     width=64,
@@ -89,7 +91,11 @@ QUICK_REAL = Recipe(
 
 
 def make_settings(
-    partitions: Sequence[str], formula: Sequence[str], as_published: bool, refit: bool = False
+    partitions: Sequence[str],
+    formula: Sequence[str],
+    as_published: bool,
+    refit: bool = False,
+    controls: Sequence[str] = tuple(CONTROL_GRAPHS),
 ) -> list[Setting]:
     """The rows of the table, strategies first.
 
@@ -98,12 +104,10 @@ def make_settings(
         formula: Those that the report's formula as written is added for.
         as_published: Add each strategy as the report's code normalised it.
         refit: Add each strategy trained on training and validation recordings.
+        controls: Words of the control graphs.
     """
     rows = [Setting(STRATEGIES[word], word, word) for word in partitions]
-    rows += [
-        Setting("no edges (identity)", "identity", "identity", control=True),
-        Setting("random edges", "random", "random", control=True),
-    ]
+    rows += [Setting(CONTROL_GRAPHS[word], word, word, control=True) for word in controls]
     for word in formula:
         name = f"{word}, report-formula"
         rows.append(Setting(name, f"{word} report-formula", word, "symmetric", control=True))
@@ -170,11 +174,16 @@ def conclusions(outcome: Outcome) -> list[str]:
                 f"{verdict} seeds do (one-way analysis of variance: p = {p:.2g})"
             )
         notes.append(text + ".")
-    for name, what in (("no edges (identity)", "no edges"), ("random edges", "random edges")):
-        for setting in outcome.settings:
-            other = outcome.summary(setting, "test")
-            if setting.name == name and other is not None:
-                notes.append(f"It is {_beside(test.mean - other.mean)} {what}.")
+    for setting in outcome.settings:
+        other = outcome.summary(setting, "test")
+        if setting.name in CONTROL_GRAPHS.values() and other is not None:
+            what = setting.name.removesuffix(" (identity)")
+            notes.append(f"It is {_beside(test.mean - other.mean)} {what}.")
+        if setting.refit and setting.partition == best.partition and other is not None:
+            spread = f" ± {other.deviation:.3f}" if other.deviation is not None else ""
+            notes.append(
+                f"Trained on training and validation recordings it has {other.mean:.3f}{spread}."
+            )
     if any(run.diverged for run in outcome.runs.values()):
         notes.append("* at least one seed diverged; its best epoch before that counts.")
     return notes
@@ -230,6 +239,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="strategies to add with the report's formula (default: spatial; paper: all)",
     )
     rows.add_argument(
+        "--controls",
+        nargs="*",
+        choices=list(CONTROL_GRAPHS),
+        default=list(CONTROL_GRAPHS),
+        help="graphs without or with arbitrary edges to add (default: both)",
+    )
+    rows.add_argument(
         "--equal-parameters", action="store_true", help="add rows widened to equal parameters"
     )
     rows.add_argument(
@@ -250,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     formula = args.report_formula
     if formula is None:
         formula = args.partitions if paper else [w for w in args.partitions if w == "spatial"]
-    settings = make_settings(args.partitions, formula, args.as_published, args.refit)
+    settings = make_settings(args.partitions, formula, args.as_published, args.refit, args.controls)
     if args.equal_parameters:
         settings = add_equal_parameters(settings, recipe, sets)
 

@@ -73,6 +73,24 @@ def test_rows_are_strategies_then_controls() -> None:
     assert by_words["uniform as-published"].normalisation == "as_built"
     assert by_words["identity"].control
     assert by_words["random"].control
+    alone = kth_partitions.make_settings(["spatial"], [], False, controls=[])
+    assert [s.words for s in alone] == ["spatial"]
+
+
+def test_the_best_strategy_alone_is_told_with_and_without_more_data(
+    tiny: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = ["--partitions", "spatial", "--report-formula", "--controls", "--refit"]
+    kth_partitions.main(["--out", str(tmp_path), *alone, *BUDGET])
+    shown = capsys.readouterr().out
+    assert "Trained on training and validation recordings it has" in shown
+    assert "no edges" not in shown
+    settings = {row["setting"] for row in lines_of(tmp_path) if "no-graph" not in row["setting"]}
+    assert settings == {
+        "supervised spatial best-val",
+        "supervised spatial last",
+        "supervised spatial trainval",
+    }
 
 
 def test_strategies_with_fewer_matrices_get_wider_twins(tiny: ComparisonSets) -> None:
