@@ -226,8 +226,9 @@ class SkeletonDataModule(LightningDataModule):
                     f"'SkeletonDataModule' expected the classes of 'train' in {part!r} as well "
                     f"(got {', '.join(other[:4])}, ... instead of {', '.join(names[:4])}, ...)"
                 )
-        if not int((source_num_poses(self.train) > 0).sum()):
-            raise ValueError("'SkeletonDataModule' expected training recordings with poses")
+        for what, source in (("training", self.train), ("validation", self.val)):
+            if source is not None and not bool((source_num_poses(source) > 0).any()):
+                raise ValueError(f"'SkeletonDataModule' expected {what} recordings with poses")
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

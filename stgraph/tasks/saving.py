@@ -107,5 +107,15 @@ def load_recognition(folder: str | Path, **changes: Any) -> Recognition:
     if "transform" not in changes:
         arguments["transform"] = build_transform(description["transform"])
     arguments.update(changes)
-    task = Recognition(load_network(folder), description["num_classes"], **arguments)
-    return task.eval()
+    network = load_network(folder)
+    _check_weights(network, folder)
+    return Recognition(network, description["num_classes"], **arguments).eval()
+
+
+def _check_weights(network: Any, folder: str | Path) -> None:
+    for name, weight in network.named_parameters():
+        if not bool(weight.isfinite().all()):
+            raise ValueError(
+                f"the network in {str(folder)!r} has weights that are no numbers ({name}); its "
+                "files are damaged or its training failed: train it anew"
+            )

@@ -214,6 +214,15 @@ def test_a_loss_that_is_no_number_ends_the_training(task: Any, data: SkeletonDat
         fit_recognition(made, data, max_epochs=2, progress=False)
 
 
+def test_a_validation_loss_that_is_no_number_ends_the_training(
+    tmp_path: Path, task: Any, data: SkeletonDataModule
+) -> None:
+    single = SkeletonDataModule(data.train, data.val, batch_size=99)  # one step, from sane weights
+    with pytest.raises(TrainingDiverged, match=r"validation loss is nan in epoch 1; try a smaller"):
+        fit_recognition(task(lr=1e30), single, max_epochs=1, out=tmp_path, progress=False)
+    assert not (tmp_path / "model").exists()
+
+
 class Pooled(nn.Module):
     """A network of the user's own, which cannot be saved to a folder."""
 

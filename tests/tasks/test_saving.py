@@ -94,6 +94,15 @@ def test_a_folder_that_holds_no_task_says_what_is_missing(tmp_path: Path, task: 
         load_recognition(tmp_path)
 
 
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, task: Any) -> None:
+    made = task()
+    with torch.no_grad():
+        list(made.model.parameters())[-1].fill_(float("nan"))
+    save_recognition(made, tmp_path)
+    with pytest.raises(ValueError, match=r"has weights that are no numbers .*: train it anew"):
+        load_recognition(tmp_path)
+
+
 def test_a_network_of_the_users_own_cannot_be_saved_to_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a Identity has no 'save_pretrained'"):
         save_recognition(Recognition(nn.Identity(), 2), tmp_path)
