@@ -16,7 +16,8 @@ from stgraph.cli.options import (
     taken,
 )
 from stgraph.cli.parsing import Parser, add_recipe, choosing
-from stgraph.cli.sets import check_name, open_part, title_of
+from stgraph.cli.places import check_out_folder
+from stgraph.cli.sets import check_apart, check_name, check_parts, name_of, open_part, title_of
 from stgraph.cli.show import count, is_first, say, share
 
 DESCRIPTION = """Every option can stand in the recipe; what
@@ -45,14 +46,20 @@ def run(config: Any) -> None:
 
     from stgraph.skeleton import resolve_layout, resolve_partition
     from stgraph.tasks import Recognition, SkeletonDataModule, build_transform, fit_recognition
-    from stgraph.tasks.fit import check_select
+    from stgraph.tasks.fit import check_accelerator, check_select
+    from stgraph.tasks.inspection import check_labels
+    from stgraph.tasks.limits import check_limits
 
     data_options = DataOptions(**vars(config.data))
     seen, net = taken(InputOptions, config), taken(NetworkOptions, config)
     training, how = taken(TrainingOptions, config), taken(RunOptions, config)
     with choosing("fit"):
         check_name(data_options.name, data_options.path)
+        check_parts(data_options.name, data_options.train, data_options.val)
         check_select(training.select, data_options.val != "none")
+        check_limits(asdict(net) | asdict(training) | asdict(how), "expected --")
+        check_accelerator(how.accelerator)
+        check_out_folder(how.out)
         transform = build_transform([*seen.transform, _stream(seen)])
         augment = build_transform(seen.augment)
         partition = resolve_partition(net.partition, **net.partition_args)
@@ -60,7 +67,9 @@ def run(config: Any) -> None:
         wiring = None if seen.layout is None else resolve_layout(seen.layout)
     train = _part(data_options, data_options.train)
     val = None if data_options.val == "none" else _part(data_options, data_options.val)
+    check_apart(train, val)
     data = SkeletonDataModule(train, val, batch_size=training.batch_size, num_workers=how.workers)
+    check_labels(data, data.num_classes)
     torch.manual_seed(training.seed)
     network = _build(network_class, net, data, transform, partition, wiring)
     task = Recognition(
@@ -160,7 +169,7 @@ def _build(
     """The network for some recordings, whose partition may measure those of training."""
     from stgraph.tasks import fit_partition
 
-    batch = transform(data.train.store.batch([0]))
+    batch = transform(_first(data.train))
     own = batch.layouts[0]
     wiring = layout or own
     if wiring.num_joints != own.num_joints:
@@ -180,10 +189,18 @@ def _build(
         raise ValueError(f"the network does not take that: {error}") from None
 
 
+def _first(source: Any) -> Any:
+    """A batch of the first recording that has a pose."""
+    from stgraph.tasks.data import source_indices, source_num_poses
+
+    indices = source_indices(source)
+    return source.store.batch(indices[source_num_poses(source) > 0][:1])
+
+
 def default_out(data: DataOptions, seen: InputOptions, net: NetworkOptions, seed: int) -> str:
     """Folder of a run that was given none."""
     stream = seen.stream if isinstance(seen.stream, str) else "+".join(seen.stream)
-    return f"runs/{data.name}_{stream}_{net.partition}_s{seed}"
+    return f"runs/{name_of(data.name, data.path)}_{stream}_{net.partition}_s{seed}"
 
 
 def _say_what(

@@ -19,6 +19,7 @@ from stgraph.skeleton import (
     SpatialConfiguration,
     resolve_partition,
 )
+from stgraph.tasks.limits import check_limits
 
 #: Evaluation wastes time on batches smaller than this.
 EVAL_BATCH_SIZE = 64
@@ -206,12 +207,14 @@ class SkeletonDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        if batch_size < 1:
-            raise ValueError(f"'SkeletonDataModule' expected a batch size >= 1 (got {batch_size})")
-        if eval_batch_size is not None and eval_batch_size < 1:
-            raise ValueError(
-                f"'SkeletonDataModule' expected an eval_batch_size >= 1 (got {eval_batch_size})"
-            )
+        check_limits(
+            {
+                "batch_size": batch_size,
+                "eval_batch_size": eval_batch_size,
+                "num_workers": num_workers,
+            },
+            "'SkeletonDataModule' expected ",
+        )
         self.train = as_source(train, "train")
         self.val = None if val is None else as_source(val, "val")
         self.test = None if test is None else as_source(test, "test")
