@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -29,13 +30,15 @@ class GraphList:
     """Recordings of any layouts and attributes in a list, with the manners of a store.
 
     Args:
-        graphs: The recordings; a batch keeps the attributes that all of its recordings have.
+        graphs: The recordings; a batch keeps the attributes that all of its recordings have. If
+            any has a `score`, it is 1 where there is none, whatever the company.
     """
 
     class_names: tuple[str, ...] | None = None
 
     def __init__(self, graphs: Sequence[SkeletonGraph]) -> None:
-        self.graphs = list(graphs)
+        scored = any("score" in graph for graph in graphs)
+        self.graphs = [_with_score(graph) if scored else graph for graph in graphs]
         self.num_poses = torch.tensor([graph.num_poses for graph in self.graphs])
         labels = [getattr(graph, "y", None) for graph in self.graphs]
         self.y = torch.tensor([-1 if label is None else int(label) for label in labels])
@@ -52,6 +55,14 @@ class GraphList:
         shared = set.intersection(*(set(graph.keys()) for graph in chosen))
         extra = set().union(*(set(graph.keys()) for graph in chosen)) - shared
         return Batch.from_data_list(chosen, exclude_keys=sorted(extra))
+
+
+def _with_score(graph: SkeletonGraph) -> SkeletonGraph:
+    if "score" in graph:
+        return graph
+    graph = copy(graph)
+    graph.score = graph.pos.new_ones(graph.pos.size(0))
+    return graph
 
 
 def as_source(data: Any, name: str = "data") -> Any:
