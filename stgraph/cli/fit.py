@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from stgraph.cli.options import (
@@ -46,9 +45,7 @@ def run(config: Any) -> None:
 
     from stgraph.skeleton import resolve_layout, resolve_partition
     from stgraph.tasks import Recognition, SkeletonDataModule, build_transform, fit_recognition
-    from stgraph.tasks.fit import check_accelerator, check_select
     from stgraph.tasks.inspection import check_labels
-    from stgraph.tasks.limits import check_limits
 
     data_options = DataOptions(**vars(config.data))
     seen, net = taken(InputOptions, config), taken(NetworkOptions, config)
@@ -56,10 +53,9 @@ def run(config: Any) -> None:
     with choosing("fit"):
         check_name(data_options.name, data_options.path)
         check_parts(data_options.name, data_options.train, data_options.val)
-        check_select(training.select, data_options.val != "none")
-        check_limits(asdict(net) | asdict(training) | asdict(how), "expected --")
-        check_accelerator(how.accelerator)
-        check_out_folder(how.out)
+        _check_options(net, training, how, data_options.val != "none")
+        out = default_out(data_options, seen, net, training.seed) if how.out is None else how.out
+        check_out_folder(out)
         transform = build_transform([*seen.transform, _stream(seen)])
         augment = build_transform(seen.augment)
         partition = resolve_partition(net.partition, **net.partition_args)
@@ -93,7 +89,6 @@ def run(config: Any) -> None:
         class_weight="balanced" if training.balanced else None,
         ema_decay=training.ema_decay,
     )
-    out = Path(how.out or default_out(data_options, seen, net, training.seed))
     _say_what(data_options, seen, net, training, data, network, out)
     result = fit_recognition(
         task,
@@ -122,6 +117,18 @@ def run(config: Any) -> None:
     if result.folder is not None:
         say(f"saved   {result.folder}")
         say(f"next    stgraph test --model {result.folder}")
+
+
+def _check_options(
+    net: NetworkOptions, training: TrainingOptions, how: RunOptions, has_val: bool
+) -> None:
+    """What is wrong with an option is said before any recording is opened."""
+    from stgraph.tasks.fit import check_accelerator, check_select
+    from stgraph.tasks.limits import check_limits
+
+    check_select(training.select, has_val)
+    check_limits(asdict(net) | asdict(training) | asdict(how), "expected --")
+    check_accelerator(how.accelerator)
 
 
 def _part(options: DataOptions, part: str) -> Any:
@@ -210,7 +217,7 @@ def _say_what(
     training: TrainingOptions,
     module: Any,
     network: Any,
-    out: Path,
+    out: str,
 ) -> None:
     number = sum(p.numel() for p in network.parameters() if p.requires_grad)
     stream = seen.stream if isinstance(seen.stream, str) else " + ".join(seen.stream)

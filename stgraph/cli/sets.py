@@ -136,7 +136,7 @@ def check_parts(name: str, train: str, val: str) -> None:
         ValueError: if one holds test recordings, or both are the same.
     """
     for option, part in (("train", train), ("val", val)):
-        if part.startswith("test") or (part == "all" and name != "store"):
+        if part.lower().startswith("test") or (part == "all" and name != "store"):
             raise ValueError(
                 f"--data.{option} {part} holds test recordings, which neither train nor choose the "
                 f"epoch; take {TRAINING_PARTS[option]}"
@@ -155,7 +155,7 @@ def check_apart(train: Any, val: Any) -> None:
         ValueError: if they do.
     """
     for option, part in (("train", train), ("val", val)):
-        held = [name for name in getattr(part, "parts", ()) if name.startswith("test")]
+        held = [name for name in getattr(part, "parts", ()) if name.lower().startswith("test")]
         if held and part.split == "all":
             raise ValueError(
                 f"--data.{option} all holds the part {held[0]!r} of the store, whose recordings "

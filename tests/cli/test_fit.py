@@ -57,6 +57,7 @@ def test_stores_have_folders_of_their_own() -> None:
     [
         (["--data.val", "test"], "--data.val test holds test recordings"),
         (["--data.train", "test"], "--data.train test holds test recordings"),
+        (["--data.val", "Test2"], "--data.val Test2 holds test recordings"),
         (["--data.train", "all"], "--data.train all holds the part 'test' of the store"),
         (["--data.train", "all", "--data.val", "none"], "take one of test, train, val"),
         (["--data.val", "all"], "--data.val all holds the part 'test'"),
@@ -171,6 +172,17 @@ def test_an_option_out_of_range_is_named_and_leaves_nothing(
     assert message in result.err
     assert result.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_the_default_folder_is_tried_as_well(
+    stgraph: Run, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").touch()
+    result = stgraph("fit", "--data.name", "store", "--data.path", store)
+    assert result.code == 2
+    assert "'runs' is a file, not a folder" in result.err
+    assert result.out == ""
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a device")
