@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from stgraph.cli.options import (
@@ -16,7 +15,8 @@ from stgraph.cli.options import (
     taken,
 )
 from stgraph.cli.parsing import Parser, add_recipe, choosing
-from stgraph.cli.sets import check_name, open_part, title_of
+from stgraph.cli.places import check_out_folder
+from stgraph.cli.sets import check_apart, check_name, check_parts, name_of, open_part, title_of
 from stgraph.cli.show import count, is_first, say, share
 
 DESCRIPTION = """Every option can stand in the recipe; what
@@ -45,14 +45,17 @@ def run(config: Any) -> None:
 
     from stgraph.skeleton import resolve_layout, resolve_partition
     from stgraph.tasks import Recognition, SkeletonDataModule, build_transform, fit_recognition
-    from stgraph.tasks.fit import check_select
+    from stgraph.tasks.inspection import check_labels
 
     data_options = DataOptions(**vars(config.data))
     seen, net = taken(InputOptions, config), taken(NetworkOptions, config)
     training, how = taken(TrainingOptions, config), taken(RunOptions, config)
     with choosing("fit"):
         check_name(data_options.name, data_options.path)
-        check_select(training.select, data_options.val != "none")
+        check_parts(data_options.name, data_options.train, data_options.val)
+        _check_options(net, training, how, data_options.val != "none")
+        out = default_out(data_options, seen, net, training.seed) if how.out is None else how.out
+        check_out_folder(out)
         transform = build_transform([*seen.transform, _stream(seen)])
         augment = build_transform(seen.augment)
         partition = resolve_partition(net.partition, **net.partition_args)
@@ -60,7 +63,9 @@ def run(config: Any) -> None:
         wiring = None if seen.layout is None else resolve_layout(seen.layout)
     train = _part(data_options, data_options.train)
     val = None if data_options.val == "none" else _part(data_options, data_options.val)
+    check_apart(train, val)
     data = SkeletonDataModule(train, val, batch_size=training.batch_size, num_workers=how.workers)
+    check_labels(data, data.num_classes)
     torch.manual_seed(training.seed)
     network = _build(network_class, net, data, transform, partition, wiring)
     task = Recognition(
@@ -84,7 +89,6 @@ def run(config: Any) -> None:
         class_weight="balanced" if training.balanced else None,
         ema_decay=training.ema_decay,
     )
-    out = Path(how.out or default_out(data_options, seen, net, training.seed))
     _say_what(data_options, seen, net, training, data, network, out)
     result = fit_recognition(
         task,
@@ -113,6 +117,18 @@ def run(config: Any) -> None:
     if result.folder is not None:
         say(f"saved   {result.folder}")
         say(f"next    stgraph test --model {result.folder}")
+
+
+def _check_options(
+    net: NetworkOptions, training: TrainingOptions, how: RunOptions, has_val: bool
+) -> None:
+    """What is wrong with an option is said before any recording is opened."""
+    from stgraph.tasks.fit import check_accelerator, check_select
+    from stgraph.tasks.limits import check_limits
+
+    check_select(training.select, has_val)
+    check_limits(asdict(net) | asdict(training) | asdict(how), "expected --")
+    check_accelerator(how.accelerator)
 
 
 def _part(options: DataOptions, part: str) -> Any:
@@ -160,7 +176,7 @@ def _build(
     """The network for some recordings, whose partition may measure those of training."""
     from stgraph.tasks import fit_partition
 
-    batch = transform(data.train.store.batch([0]))
+    batch = transform(_first(data.train))
     own = batch.layouts[0]
     wiring = layout or own
     if wiring.num_joints != own.num_joints:
@@ -180,10 +196,18 @@ def _build(
         raise ValueError(f"the network does not take that: {error}") from None
 
 
+def _first(source: Any) -> Any:
+    """A batch of the first recording that has a pose."""
+    from stgraph.tasks.data import source_indices, source_num_poses
+
+    indices = source_indices(source)
+    return source.store.batch(indices[source_num_poses(source) > 0][:1])
+
+
 def default_out(data: DataOptions, seen: InputOptions, net: NetworkOptions, seed: int) -> str:
     """Folder of a run that was given none."""
     stream = seen.stream if isinstance(seen.stream, str) else "+".join(seen.stream)
-    return f"runs/{data.name}_{stream}_{net.partition}_s{seed}"
+    return f"runs/{name_of(data.name, data.path)}_{stream}_{net.partition}_s{seed}"
 
 
 def _say_what(
@@ -193,7 +217,7 @@ def _say_what(
     training: TrainingOptions,
     module: Any,
     network: Any,
-    out: Path,
+    out: str,
 ) -> None:
     number = sum(p.numel() for p in network.parameters() if p.requires_grad)
     stream = seen.stream if isinstance(seen.stream, str) else " + ".join(seen.stream)

@@ -130,9 +130,10 @@ class RunOptions:
     """this run
 
     Args:
-        out: folder of the run; runs/SET_STREAM_PARTITION_sSEED by default
+        out: folder of the run; runs/SET_STREAM_PARTITION_sSEED by default (SET of a store: store_
+            and the name of its file)
         resume: go on from the folder's last checkpoint, if there is one
-        precision: 32-true, bf16-mixed, 16-mixed or 64-true
+        precision: of the numbers
         accelerator: auto (CUDA where there is a device), cpu or cuda
         devices: number of processes
         workers: processes that load batches
@@ -141,7 +142,7 @@ class RunOptions:
 
     out: str | None = None
     resume: bool = True
-    precision: str = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = 1
     workers: int = 0

@@ -81,7 +81,7 @@ def metavar_of(action: Action) -> str:
     if name in METAVARS:
         return METAVARS[name]
     if "Literal" in kind or "bool" in kind:
-        choices = ["true", "false"] if "bool" in kind else re.findall(r"'(\w+)'", kind)
+        choices = ["true", "false"] if "bool" in kind else re.findall(r"'([\w-]+)'", kind)
         return "{" + ",".join(choices) + "}"
     if kind.startswith("dict"):
         return ".KEY VALUE"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from stgraph.cli.parsing import Parser
+from stgraph.cli.parsing import Parser, choosing
+from stgraph.cli.places import check_out_file
 from stgraph.cli.show import say, share, table
 
 DESCRIPTION = """Files are read by their suffix and the joints that
@@ -32,7 +35,7 @@ class PredictOptions:
             store; by default from the suffix
         out: CSV file for all probabilities
         top: number of guesses to print
-        skip_bad: leave out files that cannot be read, with a warning each
+        skip_bad: leave out what cannot be read or recognised, with a warning each
         batch_size: recordings at a time; changes no figure
     """
 
@@ -53,56 +56,112 @@ def add_arguments(parser: Parser) -> None:
 
 def run(config: Any) -> None:
     """Predicts, prints a line a recording, and writes CSV."""
-    from stgraph.cli.recordings import expand, read_recordings
-    from stgraph.io import RecordingError
-    from stgraph.tasks import load_recognition, predict_logits
+    from stgraph.tasks import load_recognition
+    from stgraph.tasks.limits import check_limits
 
-    if config.top < 1:
-        raise ValueError(f"--top expected at least 1 (got {config.top})")
+    with choosing("predict"):
+        check_limits({"top": config.top, "batch_size": config.batch_size}, "expected --")
+        check_out_file(config.out)
     task = load_recognition(config.model)
-    layout = getattr(task.network, "layout", None)
-    files, graphs = [], []
-    for path in expand(config.files):
-        try:
-            found = read_recordings(path, layout, config.format)
-        except RecordingError as error:
-            if not config.skip_bad:
-                raise
-            print(f"warning: {error}", file=sys.stderr)
-            continue
-        files += [str(path)] * len(found)
-        graphs += found
-    if not graphs:
+    recordings = _recognise(task, _read(config, task), config)
+    if not recordings:
         raise ValueError("there is no recording to recognise")
-    logits, _, has_pose = predict_logits(task, graphs, batch_size=config.batch_size)
     names = list(task.class_names or [f"class {i}" for i in range(task.num_classes)])
-    probability = logits.softmax(dim=1)
-    recordings = [
-        str(getattr(graph, "name", "") or Path(file).stem)
-        for graph, file in zip(graphs, files, strict=True)
-    ]
-    best = probability.topk(min(config.top, len(names)), dim=1)
+    say(_guesses(recordings, names, config.top))
+    if config.out is not None:
+        _write(Path(config.out), recordings, names)
+        say(f"\nwritten to {config.out}")
+
+
+class Recognised(NamedTuple):
+    """A recording and what it was taken for.
+
+    Attributes:
+        file: Where it was read from.
+        name: Its name.
+        shares: Probability of each class, [C]; None without a pose.
+    """
+
+    file: str
+    name: str
+    shares: Any
+
+
+def _read(config: Any, task: Any) -> list[tuple[Path, Any]]:
+    """The recordings of all files, with their files."""
+    from stgraph.cli.recordings import check_channels, expand, read_recordings
+
+    layout = getattr(task.network, "layout", None)
+    found = []
+    for path in expand(config.files):
+        with _skipping(config.skip_bad):
+            graphs = read_recordings(path, layout, config.format)
+            check_channels(path, graphs, task)
+            found += [(path, graph) for graph in graphs]
+    return found
+
+
+@contextmanager
+def _skipping(skip_bad: bool) -> Iterator[None]:
+    """Turns the error of a bad recording into a warning, if that was asked for."""
+    from stgraph.io import RecordingError
+
+    try:
+        yield
+    except RecordingError as error:
+        if not skip_bad:
+            raise
+        print(f"warning: {error}", file=sys.stderr)
+
+
+def _recognise(task: Any, found: list[tuple[Path, Any]], config: Any) -> list[Recognised]:
+    from stgraph.io import RecordingError
+    from stgraph.tasks import predict_logits
+
+    # those without a pose may be of any layout and have nothing to say
+    posed = [graph for _, graph in found if graph.num_poses]
+    predictions = predict_logits(task, posed, batch_size=config.batch_size) if posed else None
+    out, place = [], iter(range(len(posed)))
+    for path, graph in found:
+        name, shares = str(getattr(graph, "name", "") or path.stem), None
+        i = next(place) if graph.num_poses else None
+        if predictions is not None and i is not None and predictions.has_pose[i]:
+            shares = predictions.logits[i].softmax(dim=0)
+        with _skipping(config.skip_bad):
+            if shares is not None and not bool(shares.isfinite().all()):
+                raise RecordingError(
+                    path,
+                    "the model's answer is no number",
+                    place=f"recording {name}",
+                    remedy="are its coordinates far too large? Mend them, or skip it with "
+                    "skip_bad=True",
+                )
+            out.append(Recognised(str(path), name, shares))
+    return out
+
+
+def _guesses(recordings: list[Recognised], names: list[str], top: int) -> str:
     rows = []
-    for i, recording in enumerate(recordings):
-        if not has_pose[i]:
+    for _, recording, shares in recordings:
+        if shares is None:
             rows.append([recording, "no pose", ""])
             continue
-        for rank, (value, j) in enumerate(zip(best.values[i], best.indices[i], strict=True)):
+        best = shares.topk(min(top, len(names)))
+        for rank, (value, j) in enumerate(zip(best.values, best.indices, strict=True)):
             rows.append([recording if rank == 0 else "", names[int(j)], share(float(value))])
-    say(table(["recording", "class", "probability"], rows, text=(0, 1)))
-    if config.out is not None:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["file", "recording", "class", "probability", *names])
-        for i, recording in enumerate(recordings):
-            if has_pose[i]:
-                top = int(probability[i].argmax())
-                shares = [f"{float(value):.6f}" for value in probability[i]]
-                row = [names[top], shares[top], *shares]
-            else:
-                row = ["", "", *[""] * len(names)]
-            writer.writerow([files[i], recording, *row])
-        from stgraph.files import write_atomically
+    return table(["recording", "class", "probability"], rows, text=(0, 1))
 
-        write_atomically(Path(config.out), text.getvalue().encode())
-        say(f"\nwritten to {config.out}")
+
+def _write(path: Path, recordings: list[Recognised], names: list[str]) -> None:
+    from stgraph.files import write_atomically
+
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["file", "recording", "class", "probability", *names])
+    for file, recording, shares in recordings:
+        row = ["", "", *[""] * len(names)]
+        if shares is not None:
+            top, values = int(shares.argmax()), [f"{float(value):.6f}" for value in shares]
+            row = [names[top], values[top], *values]
+        writer.writerow([file, recording, *row])
+    write_atomically(path, text.getvalue().encode())

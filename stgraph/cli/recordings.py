@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch_geometric.data import Batch
 
 from stgraph import io
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
@@ -29,7 +31,20 @@ class Format:
 
 
 def _openpose(path: Path, layout: SkeletonLayout | None) -> Any:
-    return io.read_openpose_folder(path) if path.is_dir() else io.read_openpose(path)
+    read = io.read_openpose_folder if path.is_dir() else io.read_openpose
+    try:
+        graph = read(path)
+        if not graph.num_poses and layout is not None and layout.num_joints in OPENPOSE_JOINTS:
+            graph = read(path, layout=layout)  # where nobody is, nobody tells the joints
+        return graph
+    except io.RecordingError as error:
+        if not path.is_dir():
+            raise
+        # frames are named alike in all folders
+        frame = path if error.file == path.stem else path / error.file
+        raise io.RecordingError(
+            frame, error.problem, place=error.place, remedy=error.remedy
+        ) from None
 
 
 def _numpy(path: Path, layout: SkeletonLayout | None) -> Any:
@@ -43,8 +58,9 @@ def _store(path: Path, layout: SkeletonLayout | None) -> list[SkeletonGraph]:
     return [store[i] for i in range(len(store))]
 
 
+OPENPOSE_JOINTS = (18, 25)
 FORMATS = {
-    "openpose": Format(".json", (18, 25), _openpose),
+    "openpose": Format(".json", OPENPOSE_JOINTS, _openpose),
     "nw_ucla": Format(".json", (20,), lambda path, layout: io.read_nw_ucla(path)),
     "kth_poses": Format(".npz", (18,), lambda path, layout: io.read_kth_poses(path)),
     "numpy": Format(".npy", (), _numpy),
@@ -60,22 +76,25 @@ def choose_format(path: Path, layout: SkeletonLayout | None) -> str:
     """The format of a file, from its suffix and the joints that the model knows.
 
     Raises:
-        ValueError: if that does not decide.
+        RecordingError: if that does not decide.
     """
     if path.is_dir():
         return "openpose"
     fitting = [name for name, known in FORMATS.items() if known.suffix == path.suffix.lower()]
     if not fitting:
         suffixes = ", ".join(dict.fromkeys(known.suffix for known in FORMATS.values()))
-        raise ValueError(
-            f"'{path}': no reader for files that end in {path.suffix!r} (known: {suffixes}); name "
-            "one with --format"
+        raise io.RecordingError(
+            path,
+            f"no reader for files that end in {path.suffix!r} (known: {suffixes})",
+            remedy="name one with --format, or skip it with skip_bad=True",
         )
     if layout is not None and len(fitting) > 1:
         v = layout.num_joints
         fitting = [n for n in fitting if v in FORMATS[n].joints or not FORMATS[n].joints] or fitting
     if len(fitting) > 1:
-        raise ValueError(f"'{path}' may be {' or '.join(fitting)}: say which with --format")
+        raise io.RecordingError(
+            path, f"it may be {' or '.join(fitting)}", remedy="say which with --format"
+        )
     return fitting[0]
 
 
@@ -110,6 +129,27 @@ def read_recordings(
                 remedy="use a model for these joints",
             )
     return graphs
+
+
+def check_channels(path: Path, graphs: Sequence[SkeletonGraph], task: Any) -> None:
+    """Refuses recordings whose coordinates the model was not made for, 3-D ones beside 2-D ones.
+
+    Raises:
+        RecordingError: if the model's transform makes another number of channels of them.
+    """
+    expected = getattr(task.network, "config", {}).get("in_channels")
+    posed = {graph.num_dims: graph for graph in graphs if graph.num_poses}
+    for dims, graph in posed.items():
+        batch = task.prepare(Batch.from_data_list([graph]))
+        x = getattr(batch, "x", None)
+        channels = (batch.pos if x is None else x).size(1)
+        if expected not in (None, channels):
+            raise io.RecordingError(
+                path,
+                f"its {dims} coordinates a joint become {channels} channels, and the model expects "
+                f"{expected}",
+                remedy="use a model for such recordings, or skip it with skip_bad=True",
+            )
 
 
 def expand(paths: Iterable[str]) -> list[Path]:

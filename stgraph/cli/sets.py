@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import stgraph.datasets as room
 from stgraph.io import Store
 
 SYNTHETIC = "kth_synthetic"
+TRAINING_PARTS = {"train": "train or trainval", "val": "val or none"}
 
 
 class StoreSplit:
@@ -18,16 +20,23 @@ class StoreSplit:
 
     def __init__(self, store: Store, split: str) -> None:
         self.store, self.split = store, split
+        has_parts = "split" in store.column_names
+        parts = store.column("split").astype(str) if has_parts else np.zeros(0, dtype=str)
+        #: Names of the parts that the store has.
+        self.parts = tuple(sorted(set(parts.tolist())))
         if split == "all":
             chosen = np.ones(len(store), dtype=bool)
-        elif "split" in store.column_names:
-            chosen = store.column("split").astype(str) == split
+        elif has_parts:
+            chosen = parts == split
         else:
             raise ValueError(
                 f"the store has no column 'split' to find {split!r} by; write the recordings with "
                 "an attribute split='train', 'val' or 'test', or take the part 'all'"
             )
         self._indices = chosen.nonzero()[0].tolist()
+        if not self._indices:
+            known = ", ".join((*self.parts, "all"))
+            raise ValueError(f"the store has no part {split!r}; its parts are {known}")
         self.protocol = "own"
 
     def indices(self) -> list[int]:
@@ -78,6 +87,11 @@ def open_part(
         ValueError: if the part or an argument is unknown.
     """
     if name == "store":
+        if protocol is not None:
+            raise ValueError(
+                f"a store is split by its column 'split' and takes no --data.protocol (got "
+                f"{protocol!r})"
+            )
         return StoreSplit(Store.open(path or ""), part)
     chosen = dataset_classes()[name]
     options = dict(args or {})
@@ -113,6 +127,52 @@ def check_name(name: str, path: str | None) -> None:
         )
     if not needs_path and path is not None:
         raise ValueError(f"the data set {name} is made on the spot and takes no --data.path")
+
+
+def check_parts(name: str, train: str, val: str) -> None:
+    """Refuses parts by whose names test recordings would train, or choose the epoch.
+
+    Raises:
+        ValueError: if one holds test recordings, or both are the same.
+    """
+    for option, part in (("train", train), ("val", val)):
+        if part.lower().startswith("test") or (part == "all" and name != "store"):
+            raise ValueError(
+                f"--data.{option} {part} holds test recordings, which neither train nor choose the "
+                f"epoch; take {TRAINING_PARTS[option]}"
+            )
+    if train == val:
+        raise ValueError(
+            f"--data.train and --data.val are both {train!r}: an epoch is chosen by recordings "
+            "that do not train; take another part, or --data.val none"
+        )
+
+
+def check_apart(train: Any, val: Any) -> None:
+    """Refuses opened parts that share recordings, or hold test recordings of a store.
+
+    Raises:
+        ValueError: if they do.
+    """
+    for option, part in (("train", train), ("val", val)):
+        held = [name for name in getattr(part, "parts", ()) if name.lower().startswith("test")]
+        if held and part.split == "all":
+            raise ValueError(
+                f"--data.{option} all holds the part {held[0]!r} of the store, whose recordings "
+                f"neither train nor choose the epoch; take one of {', '.join(part.parts)}"
+            )
+    shared = set() if val is None else set(train.indices()) & set(val.indices())
+    if shared:
+        raise ValueError(
+            f"--data.train {train.split} and --data.val {val.split} share {len(shared):,} "
+            "recordings: an epoch is chosen by recordings that do not train; take another part, or "
+            "--data.val none"
+        )
+
+
+def name_of(name: str, path: str | None) -> str:
+    """A word for the set in names of folders and in results; stores go by their file."""
+    return f"store_{Path(path).stem}" if name == "store" and path else name
 
 
 def title_of(name: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stgraph.cli.parsing import Parser, choosing
-from stgraph.cli.sets import check_name, dataset_classes, open_part, title_of
+from stgraph.cli.places import check_out_file
+from stgraph.cli.sets import check_name, name_of, open_part, title_of
 from stgraph.cli.show import count, say, share, table
 
 DESCRIPTION = """Recordings come from the set that the network was
@@ -45,7 +44,7 @@ class TestOptions:
     Args:
         model: folder of the trained network (OUT/model of stgraph fit)
         part: part of the set
-        out: CSV file to add the figures to
+        out: CSV file to add the figures to; those measured before are replaced
         batch_size: recordings at a time; changes no figure
     """
 
@@ -63,9 +62,17 @@ def add_arguments(parser: Parser) -> None:
 
 def run(config: Any) -> None:
     """Measures and prints."""
+    from stgraph.cli.figures import read_figures
     from stgraph.metrics import confusion_matrix, mean_class_accuracy, top_k_accuracy, video_votes
+    from stgraph.metrics.checks import has_answer
     from stgraph.tasks import load_recognition, predict_logits, read_task
+    from stgraph.tasks.limits import check_limits
 
+    with choosing("test"):
+        check_limits({"batch_size": config.batch_size}, "expected --")
+        check_out_file(config.out)
+        if config.out is not None:
+            read_figures(Path(config.out))
     facts = read_task(config.model)["facts"]
     trained = facts.get("data", {})
     wanted = {key: value for key, value in vars(config.data).items() if value}
@@ -95,8 +102,9 @@ def run(config: Any) -> None:
         "top5": float(top_k_accuracy(logits, y, 5, has_pose)),
         "mean_class": float(mean_class_accuracy(logits, y, has_pose)),
     }
-    empty = int((~has_pose).sum())
+    empty, silent = int((~has_pose).sum()), int((has_pose & ~has_answer(logits)).sum())
     missing = f", {empty} without a pose" if empty else ""
+    missing += f", {silent} without an answer (the model gives no numbers)" if silent else ""
     what = f"{title_of(chosen['name'])}, {config.part}"
     say(f"data    {what}: {count(y.numel(), 'recording')}{missing}")
     say(f"model   {config.model}")
@@ -112,9 +120,11 @@ def run(config: Any) -> None:
         rows.append((f"{rows[0][0]}_video", {"top1": value}, votes.first.numel()))
     say()
     labels = names or own or tuple(f"class {i}" for i in range(logits.size(1)))
-    say(_classes(confusion_matrix(logits, y, len(labels), has_pose, missing_column=True), labels))
+    matrix = confusion_matrix(logits, y, len(labels), has_pose, missing_column=True)
+    say(_classes(matrix, (*labels, "no answer" if silent else "no pose")))
     if config.out is not None:
-        _write(Path(config.out), chosen["name"], config.part, facts, task, rows)
+        name = name_of(chosen["name"], chosen["path"])
+        _write(Path(config.out), name, config.part, facts, task, rows)
         say(f"\nwritten to {config.out}")
 
 
@@ -127,21 +137,20 @@ def _videos(dataset: Any) -> list[str] | None:
     return videos if len(set(videos)) < len(videos) else None
 
 
-def _classes(matrix: Any, names: tuple[str, ...]) -> str:
+def _classes(matrix: Any, columns: tuple[str, ...]) -> str:
     """A line a class: how many, how many of them right, and what the others were taken for."""
     rows = []
-    for i, name in enumerate(names):
+    for i, name in enumerate(columns[:-1]):
         n, right = int(matrix[i].sum()), int(matrix[i, i])
         wrong = matrix[i].clone()
         wrong[i] = 0
         worst = int(wrong.argmax())
-        taken = [*names, "no pose"][worst]
         rows.append(
             [
                 name,
                 str(n),
                 share(right / n) if n else "-",
-                f"{taken} ({int(wrong[worst])})" if int(wrong[worst]) else "",
+                f"{columns[worst]} ({int(wrong[worst])})" if int(wrong[worst]) else "",
             ]
         )
     return table(["class", "n", "right", "most often taken for"], rows, text=(0, 3))
@@ -158,12 +167,12 @@ def _word(network: Any) -> str:
 def _write(
     path: Path, name: str, part: str, facts: Any, task: Any, figures: list[tuple[Any, Any, int]]
 ) -> None:
-    from stgraph.evaluation import ResultRow, command_line, commit, hardware, merge_results
-    from stgraph.files import write_atomically
+    from stgraph.cli.figures import merge_figures
+    from stgraph.evaluation import command_line, commit, hardware
 
     network = facts.get("network", {})
     stream = facts.get("input", {}).get("stream", "joint")
-    rows: list[dict[str, Any]] = [
+    rows = [
         {
             "dataset": name,
             "protocol": str(protocol or "official").replace("cross_view", "official"),
@@ -173,7 +182,7 @@ def _write(
             "setting": f"supervised {network.get('partition', 'unknown')}",
             "seed": int(facts.get("seed", 0)),
             "metric": metric,
-            "value": value,
+            "value": f"{value:.6g}",
             "n": n,
             "commit": commit(),
             "hardware": hardware(),
@@ -182,11 +191,4 @@ def _write(
         for protocol, values, n in figures
         for metric, value in values.items()
     ]
-    if name in dataset_classes():
-        merge_results(path, [ResultRow(**row) for row in rows])
-        return
-    text = io.StringIO()  # a set of the user's own is none of the words of the results' files
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
+    merge_figures(path, rows)

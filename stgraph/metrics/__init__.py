@@ -1,7 +1,8 @@
 """Figures of merit, each a pure function and, as torchmetrics has them, an accumulating class.
 
 The classes add up counts, so that batches and processes of any size weigh by their recordings. A
-recording without a pose counts as wrong: the number of recordings stays the official one.
+recording without a pose, or with logits that are no numbers, counts as wrong: the number of
+recordings stays the official one.
 """
 
 from stgraph.metrics.accuracy import (

@@ -38,7 +38,8 @@ def top_k_accuracy(logits: Tensor, y: Tensor, k: int = 1, has_pose: Tensor | Non
     .. math::
         \frac{1}{n} \sum_{i=1}^{n} \mathbb{1}[y_i \in \mathrm{top}_k(z_i)]
 
-    A recording without a pose counts as wrong, and n stays the number of all.
+    A recording without a pose counts as wrong, as does one whose logits are no numbers, and n stays
+    the number of all.
 
     Args:
         logits: [n, C]; probabilities do as well.

@@ -9,7 +9,7 @@ from torch import Tensor
 def check_predictions(
     logits: Tensor, y: Tensor, has_pose: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The arguments, with ``has_pose`` filled in.
+    """The arguments, with ``has_pose`` filled in and without recordings that got no answer.
 
     Raises:
         ValueError: if the shapes contradict each other or a class is out of range.
@@ -29,4 +29,15 @@ def check_predictions(
             f"expected class numbers in 0...{logits.size(1) - 1} (got {int(y.min())}..."
             f"{int(y.max())}); is the network for other classes, or are there no labels?"
         )
-    return logits, y, has_pose.bool()
+    return logits, y, has_pose.bool() & has_answer(logits)
+
+
+def has_answer(logits: Tensor) -> Tensor:
+    """Whether the logits of each recording have a softmax, bool [n].
+
+    The greatest of a recording's logits is NaN if one of them is, and infinite if an overflow made
+    them so: a diverged network then takes no class for the greatest, not the first one.
+    """
+    if not logits.numel():
+        return torch.ones(logits.size(0), dtype=torch.bool, device=logits.device)
+    return logits.amax(dim=1).isfinite()

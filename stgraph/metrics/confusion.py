@@ -28,8 +28,9 @@ def confusion_matrix(
         y: Class numbers, int64 [n].
         num_classes: Number of rows and columns; C by default.
         has_pose: Whether each recording has a pose, bool [n]; by default all.
-        missing_column: Append a column with the recordings without a pose, so that rows sum to the
-            sizes of the classes. Without it they are in no cell.
+        missing_column: Append a column with the recordings without a pose and those whose logits
+            are no numbers, so that rows sum to the sizes of the classes. Without it they are in no
+            cell.
 
     Returns:
         Counts, int64 [C, C], or [C, C + 1] with ``missing_column``.

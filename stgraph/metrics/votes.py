@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from stgraph.metrics.checks import has_answer
+
 __all__ = ["VideoVotes", "video_votes"]
 
 
@@ -17,7 +19,7 @@ class VideoVotes(NamedTuple):
     Attributes:
         scores: [m, C]; take them as logits: the greatest wins.
         first: First recording of each video, int64 [m]: ``y[first]`` are the videos' classes.
-        has_pose: Whether any recording of the video has a pose, bool [m].
+        has_pose: Whether any recording of the video has a vote, bool [m].
     """
 
     scores: Tensor
@@ -36,7 +38,8 @@ def video_votes(
     Args:
         logits: [n, C].
         video: Video of each recording (names or numbers), of length n.
-        has_pose: Whether each recording has a pose, bool [n]; those without have no vote.
+        has_pose: Whether each recording has a pose, bool [n]; those without have no vote, nor have
+            those whose logits are no numbers.
         how: ``"mean"``: mean of the probabilities; ``"majority"``: number of recordings that are
             taken for a class, equal numbers parted by the mean of the probabilities.
 
@@ -56,9 +59,9 @@ def video_votes(
     first = torch.full((len(number),), len(names))
     first = first.scatter_reduce(0, group, torch.arange(len(names)), "amin")
     group = group.to(logits.device)
-    voter = torch.ones(len(names), dtype=torch.bool, device=logits.device)
+    voter = has_answer(logits)
     if has_pose is not None:
-        voter = has_pose.bool()
+        voter = voter & has_pose.bool()
 
     def total(value: Tensor) -> Tensor:
         zeros = value.new_zeros(len(number), *value.shape[1:])
@@ -66,7 +69,7 @@ def video_votes(
 
     weight = voter.double()
     count = total(weight)
-    probability = logits.double().softmax(dim=1) * weight[:, None]
+    probability = logits.double().softmax(dim=1).masked_fill(~voter[:, None], 0.0)
     scores = total(probability) / count.clamp(min=1)[:, None]
     if how == "majority":
         choice = torch.nn.functional.one_hot(logits.argmax(dim=1), logits.size(1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,30 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"there is no checkpoint {str(path)!r}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError):
+        # torch's own words advise to run what the file says
         raise ValueError(
-            f"the checkpoint {str(path)!r} is damaged or holds more than tensors ({problem}); "
+            f"the checkpoint {str(path)!r} is damaged or holds more than tensors and plain values; "
             "remove it to begin anew"
         ) from None
     if not isinstance(state, dict):
         raise ValueError(f"the checkpoint {str(path)!r} holds a {type(state).__name__}, no dict")
+    return state
+
+
+def load_training(path: str | Path, keys: Sequence[str] = ("state_dict",)) -> dict[str, Any]:
+    """A checkpoint of a training.
+
+    Raises:
+        ValueError: if :func:`load_checkpoint` fails, or one of the keys is missing.
+    """
+    state = load_checkpoint(path)
+    missing = [key for key in keys if not isinstance(state.get(key), dict)]
+    if missing:
+        raise ValueError(
+            f"the checkpoint {str(path)!r} is none of a training of ours (it has no "
+            f"{missing[0]!r}); remove it to begin anew"
+        )
     return state
 
 

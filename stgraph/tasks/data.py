@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from stgraph.skeleton import (
     SpatialConfiguration,
     resolve_partition,
 )
+from stgraph.tasks.limits import check_limits
 
 #: Evaluation wastes time on batches smaller than this.
 EVAL_BATCH_SIZE = 64
@@ -28,13 +30,15 @@ class GraphList:
     """Recordings of any layouts and attributes in a list, with the manners of a store.
 
     Args:
-        graphs: The recordings; a batch keeps the attributes that all of its recordings have.
+        graphs: The recordings; a batch keeps the attributes that all of its recordings have. If
+            any has a `score`, it is 1 where there is none, whatever the company.
     """
 
     class_names: tuple[str, ...] | None = None
 
     def __init__(self, graphs: Sequence[SkeletonGraph]) -> None:
-        self.graphs = list(graphs)
+        scored = any("score" in graph for graph in graphs)
+        self.graphs = [_with_score(graph) if scored else graph for graph in graphs]
         self.num_poses = torch.tensor([graph.num_poses for graph in self.graphs])
         labels = [getattr(graph, "y", None) for graph in self.graphs]
         self.y = torch.tensor([-1 if label is None else int(label) for label in labels])
@@ -51,6 +55,14 @@ class GraphList:
         shared = set.intersection(*(set(graph.keys()) for graph in chosen))
         extra = set().union(*(set(graph.keys()) for graph in chosen)) - shared
         return Batch.from_data_list(chosen, exclude_keys=sorted(extra))
+
+
+def _with_score(graph: SkeletonGraph) -> SkeletonGraph:
+    if "score" in graph:
+        return graph
+    graph = copy(graph)
+    graph.score = graph.pos.new_ones(graph.pos.size(0))
+    return graph
 
 
 def as_source(data: Any, name: str = "data") -> Any:
@@ -206,12 +218,14 @@ class SkeletonDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
-        if batch_size < 1:
-            raise ValueError(f"'SkeletonDataModule' expected a batch size >= 1 (got {batch_size})")
-        if eval_batch_size is not None and eval_batch_size < 1:
-            raise ValueError(
-                f"'SkeletonDataModule' expected an eval_batch_size >= 1 (got {eval_batch_size})"
-            )
+        check_limits(
+            {
+                "batch_size": batch_size,
+                "eval_batch_size": eval_batch_size,
+                "num_workers": num_workers,
+            },
+            "'SkeletonDataModule' expected ",
+        )
         self.train = as_source(train, "train")
         self.val = None if val is None else as_source(val, "val")
         self.test = None if test is None else as_source(test, "test")
@@ -226,8 +240,9 @@ class SkeletonDataModule(LightningDataModule):
                     f"'SkeletonDataModule' expected the classes of 'train' in {part!r} as well "
                     f"(got {', '.join(other[:4])}, ... instead of {', '.join(names[:4])}, ...)"
                 )
-        if not int((source_num_poses(self.train) > 0).sum()):
-            raise ValueError("'SkeletonDataModule' expected training recordings with poses")
+        for what, source in (("training", self.train), ("validation", self.val)):
+            if source is not None and not bool((source_num_poses(source) > 0).any()):
+                raise ValueError(f"'SkeletonDataModule' expected {what} recordings with poses")
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

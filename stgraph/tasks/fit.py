@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,16 +14,18 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.strategies import DDPStrategy
 
-from stgraph.files import write_atomically
 from stgraph.nn import PretrainedMixin
-from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_checkpoint
+from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_training
 from stgraph.tasks.data import SkeletonDataModule
-from stgraph.tasks.keeper import BEST, LAST, Keeper, TrainingStopped, stopping_politely
+from stgraph.tasks.inspection import check_labels, data_digest
+from stgraph.tasks.keeper import BEST, FIGURES, LAST, Keeper, TrainingStopped, stopping_politely
+from stgraph.tasks.limits import check_limits
 from stgraph.tasks.progress import EpochLines, quiet_lightning
 from stgraph.tasks.recognition import Recognition
+from stgraph.tasks.run_folder import begin_run, find_run, flat_facts, write_run
 from stgraph.tasks.saving import save_recognition
 
-RUN, MODEL = "run.json", "model"
+MODEL = "model"
 
 
 @dataclass
@@ -98,20 +99,38 @@ def fit_recognition(
         progress: Show a line an epoch, and on a terminal a bar.
         callbacks: Further callbacks of Lightning.
         facts: What to note in the saved task's ``facts``, as JSON can hold it. A folder with other
-            facts (but for paths) holds another training.
+            facts (but for paths) or other recordings holds another training.
 
     Raises:
         ValueError: if an argument is out of range, the epoch would be chosen by something other
             than validation, or the folder holds another training.
+        RecordingError: if a recording has no class, or a coordinate that is no number.
         TrainingDiverged: if the loss is no number any more.
         KeyboardInterrupt: after an interrupt.
     """
     began = time.monotonic()
-    if max_epochs < 1:
-        raise ValueError(f"'fit_recognition' expected max_epochs >= 1 (got {max_epochs})")
+    check_limits(
+        {
+            "max_epochs": max_epochs,
+            "seed": seed,
+            "early_stopping": early_stopping,
+            "gradient_clip": gradient_clip,
+            "accumulate": accumulate,
+            "devices": devices,
+            "checkpoint_every": checkpoint_every,
+        },
+        "'fit_recognition' expected ",
+    )
     if early_stopping is not None and data.val is None:
         raise ValueError("'fit_recognition' cannot stop early without validation recordings")
     select = check_select(select, data.val is not None)
+    accelerator = check_accelerator(accelerator)
+    if data.batch_size % devices:
+        raise ValueError(
+            f"'fit_recognition' expected a batch size that {devices} processes can share "
+            f"(got {data.batch_size})"
+        )
+    check_labels(data, task.num_classes)
     folder = None if out is None else Path(out)
     keeper = Keeper(folder, select, checkpoint_every)
     task.seed = data.seed = seed
@@ -125,26 +144,24 @@ def fit_recognition(
         "precision": str(precision),
         "batch_size": data.batch_size,
         "recordings": data.train_labels.numel(),
-        **_flat(facts or {}),
+        "digest": data_digest(data),
+        **flat_facts(facts or {}),
         **{key: list(v) if isinstance(v, tuple) else v for key, v in task.settings.items()},
     }
-    resumed, finished = _find(folder, run) if resume else (None, False)
+    resumed, finished = find_run(folder, run) if resume else (None, False)
     if finished:
         assert resumed is not None
-        state = load_checkpoint(resumed)
-        _load_weights(task, state)
+        state = load_training(resumed, ("state_dict", "callbacks"))
+        task.load_state_dict(state["state_dict"])
         keeper.load_state_dict(state["callbacks"][keeper.state_key])
     else:
-        if folder is not None and resumed is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            for stale in (LAST, BEST):
-                (folder / stale).unlink(missing_ok=True)
-            _write_run(folder, run, finished=False)
+        if resumed is not None:
+            load_training(resumed, ("state_dict", "callbacks"))  # says what the trainer would not
         stopping = _early_stopping(select, early_stopping)
         with quiet_lightning(), stopping_politely(keeper), torch.random.fork_rng(devices=[]):
             trainer = Trainer(
                 max_epochs=max_epochs,
-                accelerator=_accelerator(accelerator),
+                accelerator=accelerator,
                 devices=devices,
                 strategy="auto" if devices == 1 else DDPStrategy(broadcast_buffers=False),
                 precision=precision,
@@ -166,6 +183,8 @@ def fit_recognition(
                 use_distributed_sampler=False,
                 default_root_dir=folder,
             )
+            if folder is not None and resumed is None:
+                begin_run(folder, run)  # not before the trainer took all options
             task.train()
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=resumed, weights_only=True)
@@ -184,6 +203,9 @@ def check_select(select: str | None, has_val: bool) -> str:
             f"the epoch is chosen by a validation figure (val/top1, val/mean_class, val/loss) or "
             f"is the last (got {select!r}); test figures never choose"
         )
+    if select != "last" and select not in FIGURES:
+        known = ", ".join(name for name in FIGURES if name.startswith("val/"))
+        raise ValueError(f"there is no figure {select!r} to choose by; known are {known}")
     if select != "last" and not has_val:
         raise ValueError(f"there are no validation recordings to choose by {select!r}; take 'last'")
     return select
@@ -202,7 +224,7 @@ def _finish(
         checkpoint = folder / (LAST if keeper.select == "last" else BEST)
     if keeper.select != "last":
         if checkpoint is not None:
-            _load_weights(task, load_checkpoint(checkpoint))
+            task.load_state_dict(load_training(checkpoint)["state_dict"])
         elif keeper.best_state is not None:
             task.load_state_dict(keeper.best_state)
     task.eval()
@@ -213,55 +235,10 @@ def _finish(
             torch.distributed.barrier()
         if task.global_rank == 0:
             save_recognition(task, saved, facts)
-            _write_run(folder, run, finished=True)
+            write_run(folder, run, finished=True)
     elif folder is not None and task.global_rank == 0:
-        _write_run(folder, run, finished=True)
+        write_run(folder, run, finished=True)
     return FitResult(keeper.best_epoch, keeper.history, checkpoint, saved, time.monotonic() - began)
-
-
-def _load_weights(task: Recognition, state: dict[str, Any]) -> None:
-    task.load_state_dict(state["state_dict"])
-
-
-def _find(folder: Path | None, run: dict[str, Any]) -> tuple[Path | None, bool]:
-    """The checkpoint to go on from, and whether the training is finished."""
-    if folder is None or not (folder / LAST).is_file():
-        return None, False
-    file = folder / RUN
-    try:
-        known = json.loads(file.read_text("utf-8"))
-        finished = bool(known.pop("finished"))
-    except (OSError, ValueError, KeyError):
-        raise ValueError(
-            f"{str(folder)!r} holds a checkpoint but no readable {RUN}; take another folder, or "
-            "resume=False to begin anew"
-        ) from None
-    run = json.loads(json.dumps(run))
-    known.update({key: None for key in run if key not in known})
-    run.update({key: None for key in known if key not in run})
-    other = [f"{k} {known[k]!r} there, {v!r} here" for k, v in run.items() if known[k] != v]
-    if other:
-        raise ValueError(
-            f"{str(folder)!r} holds another training ({'; '.join(other)}); take another folder, or "
-            "resume=False to begin anew"
-        )
-    return folder / LAST, finished
-
-
-def _flat(facts: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Facts by dotted names, without paths: a data set may have moved."""
-    out: dict[str, Any] = {}
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            out.update(_flat(value, f"{before}{key}."))
-        elif key != "path":
-            out[before + key] = value
-    return out
-
-
-def _write_run(folder: Path, run: dict[str, Any], finished: bool) -> None:
-    text = json.dumps({**run, "finished": finished}, indent=1) + "\n"
-    write_atomically(folder / RUN, text.encode())
 
 
 def _early_stopping(select: str, patience: int | None) -> list[Callback]:
@@ -272,7 +249,10 @@ def _early_stopping(select: str, patience: int | None) -> list[Callback]:
     return [EarlyStopping(monitor, patience=patience, mode=mode, check_finite=False)]
 
 
-def _accelerator(name: str) -> str:
+def check_accelerator(name: str) -> str:
+    """What to train on, or an error if there is none of it."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("the accelerator 'cuda' needs a CUDA device (there is none); take 'cpu'")
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name

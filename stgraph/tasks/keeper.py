@@ -117,11 +117,13 @@ class Keeper(Checkpoint):
         seconds = self._seconds + time.monotonic() - self._began
         row = {"epoch": epoch, "lr": self._lr, **figures, "seconds": round(seconds, 3)}
         self.history.append(row)
-        if not math.isfinite(figures.get("train/loss", 0.0)):
-            raise TrainingDiverged(
-                f"the training loss is {figures['train/loss']} in epoch {epoch}; try a smaller "
-                f"learning rate than {self._lr:g}, warm-up, or gradient clipping"
-            )
+        for part, title in (("train", "training"), ("val", "validation")):
+            loss = figures.get(f"{part}/loss", 0.0)
+            if not math.isfinite(loss):
+                raise TrainingDiverged(
+                    f"the {title} loss is {loss} in epoch {epoch}; try a smaller learning rate "
+                    f"than {self._lr:g}, warm-up, or gradient clipping"
+                )
         rank = self._rank(row)
         if rank > self.best_rank or not self.best_rank:
             self.best_rank, self.best_epoch = rank, epoch

@@ -18,6 +18,7 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from stgraph.metrics import MeanClassAccuracy, TopKAccuracy
 from stgraph.skeleton import SkeletonGraph
+from stgraph.tasks.limits import check_limits
 from stgraph.tasks.optimisation import (
     OPTIMISERS,
     SCHEDULES,
@@ -168,15 +169,9 @@ class Recognition(LightningModule):
                 f"'Recognition' expected {num_classes} class weights "
                 f"(got {list(class_weight.shape)})"
             )
-        for name, low, high in (
-            ("lr", 0.0, float("inf")),
-            ("weight_decay", 0.0, float("inf")),
-            ("label_smoothing", 0.0, 1.0),
-            ("ema_decay", 0.0, 1.0),
-        ):
-            value = self.settings[name]
-            if value is not None and not low <= value <= high:
-                raise ValueError(f"'Recognition' expected {name} in {low}...{high} (got {value})")
+        check_limits(self.settings, "'Recognition' expected ")
+        if self.settings["schedule"] == "steps" and not self.settings["milestones"]:
+            raise ValueError("the schedule 'steps' needs milestones, the epochs at which it falls")
 
     # --- what it computes -------------------------------------------------------------------------
     @property

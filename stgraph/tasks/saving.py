@@ -14,6 +14,12 @@ from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.transform_specs import build_transform, describe_transform
 
 TASK_NAME = "task.json"
+_KINDS: dict[str, Any] = {
+    "num_classes": int,
+    "class_names": list | None,
+    "transform": list,
+    "facts": dict,
+}
 
 
 def load_network(folder: str | Path, **changes: Any) -> Any:
@@ -86,9 +92,14 @@ def read_task(folder: str | Path) -> dict[str, Any]:
         description = json.loads(file.read_text("utf-8"))
         if description["task"] != "recognition" or description["version"] != 1:
             raise ValueError
-        int(description["num_classes"])
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{str(file)!r} does not describe a recognition task") from None
+    for key, kinds in _KINDS.items():
+        if key not in description or not isinstance(description[key], kinds):
+            what = "a wrong" if key in description else "no"
+            raise ValueError(
+                f"{str(file)!r} has {what} {key!r}; the file is damaged: save the task again"
+            )
     return description
 
 
@@ -107,5 +118,15 @@ def load_recognition(folder: str | Path, **changes: Any) -> Recognition:
     if "transform" not in changes:
         arguments["transform"] = build_transform(description["transform"])
     arguments.update(changes)
-    task = Recognition(load_network(folder), description["num_classes"], **arguments)
-    return task.eval()
+    network = load_network(folder)
+    _check_weights(network, folder)
+    return Recognition(network, description["num_classes"], **arguments).eval()
+
+
+def _check_weights(network: Any, folder: str | Path) -> None:
+    for name, weight in network.named_parameters():
+        if not bool(weight.isfinite().all()):
+            raise ValueError(
+                f"the network in {str(folder)!r} has weights that are no numbers ({name}); its "
+                "files are damaged or its training failed: train it anew"
+            )

@@ -44,6 +44,25 @@ def test_a_recording_without_a_pose_is_wrong_and_still_counted() -> None:
     assert mean_class_accuracy(logits, y, has_pose).item() == 0.75
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_are_wrong_and_still_counted(odd: float) -> None:
+    y = torch.tensor([0, 0, 1, 2])
+    assert top_k_accuracy(torch.full((4, 3), odd), y).item() == 0
+    logits = torch.nn.functional.one_hot(y, 3).float()
+    logits[1, 0] = odd
+    assert top_k_accuracy(logits, y).item() == 0.75
+    assert top_k_accuracy(logits, y, 3).item() == 0.75
+    assert mean_class_accuracy(logits, y).item() == pytest.approx(2.5 / 3)
+    top1, mean_class = TopKAccuracy(1), MeanClassAccuracy(3)
+    for metric, expected in ((top1, 0.75), (mean_class, 2.5 / 3)):
+        metric.update(logits, y)
+        assert metric.compute().item() == pytest.approx(expected)
+
+
+def test_a_probability_of_zero_is_an_answer() -> None:
+    assert top_k_accuracy(torch.tensor([[0.0, -float("inf")]]), torch.tensor([0])).item() == 1
+
+
 @pytest.mark.parametrize("sizes", [[40], [1, 39], [7, 13, 20]])
 def test_accumulated_batches_weigh_by_their_recordings(sizes: list[int]) -> None:
     logits, y = predictions()

@@ -24,6 +24,13 @@ def test_the_missing_column_completes_the_rows() -> None:
     assert torch.equal(table[:, :3], confusion_matrix(logits, y, has_pose=has_pose))
 
 
+def test_logits_that_are_no_numbers_are_taken_for_no_class() -> None:
+    logits, y = torch.full((2, 2), float("nan")), torch.tensor([0, 1])
+    logits[1] = torch.tensor([0.0, 1.0])
+    table = confusion_matrix(logits, y, missing_column=True)
+    assert table.tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
 @pytest.mark.parametrize("missing", [False, True])
 def test_batches_add_up(missing: bool) -> None:
     logits, y, has_pose = torch.randn(9, 3), torch.randint(3, (9,)), torch.arange(9) % 4 > 0

@@ -46,3 +46,13 @@ def test_recordings_without_a_pose_have_no_vote() -> None:
 def test_an_error_says_what_does_not_fit(video: list[str], how: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         video_votes(LOGITS, video, how=how)
+
+
+@pytest.mark.parametrize("how", ["mean", "majority"])
+def test_logits_that_are_no_numbers_have_no_vote(how: str) -> None:
+    logits = LOGITS.clone()
+    logits[[2, 4]] = float("nan")
+    votes = video_votes(logits, VIDEO, how=how)
+    assert votes.scores.isfinite().all()
+    assert votes.scores[0].argmax().item() == 0  # of "b" one is left
+    assert votes.has_pose.tolist() == [True, True, False]

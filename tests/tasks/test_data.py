@@ -118,7 +118,9 @@ def test_the_classes_of_all_parts_are_the_same(graphs: Any) -> None:
 def test_what_cannot_be_trained_on_is_refused(graphs: Any) -> None:
     with pytest.raises(ValueError, match="training recordings with poses"):
         SkeletonDataModule(graphs(2, empty=(0, 1)))
-    with pytest.raises(ValueError, match="batch size >= 1"):
+    with pytest.raises(ValueError, match="validation recordings with poses"):
+        SkeletonDataModule(graphs(2), graphs(2, empty=(0, 1)))
+    with pytest.raises(ValueError, match="batch_size >= 1"):
         SkeletonDataModule(graphs(2), batch_size=0)
     with pytest.raises(ValueError, match=r"eval_batch_size >= 1 \(got 0\)"):
         SkeletonDataModule(graphs(2), eval_batch_size=0)

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from stgraph import SkeletonGraph
+from stgraph.io import Store
 from stgraph.tasks import (
     AtomicCheckpointIO,
     Recognition,
@@ -26,6 +27,7 @@ from stgraph.tasks import (
     load_checkpoint,
     load_recognition,
 )
+from tests.tasks.conftest import make_graphs
 
 
 @pytest.fixture
@@ -125,6 +127,52 @@ def test_a_checkpoint_without_its_description_is_not_guessed_at(
         fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
 
 
+@pytest.mark.parametrize("text", ["[]", "{", "3", "{}"])
+def test_a_description_that_is_none_is_not_guessed_at(
+    tmp_path: Path, task: Any, data: SkeletonDataModule, text: str
+) -> None:
+    fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ValueError, match=r"no readable run\.json"):
+        fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("other", ["positions", "labels", "names", "validation"])
+def test_other_recordings_are_another_training(tmp_path: Path, task: Any, other: str) -> None:
+    def fit(**options: Any) -> Any:
+        train, val = (Store.from_graphs(g, class_names=names) for g in (graphs, held))
+        both = SkeletonDataModule(train, val, batch_size=4)
+        return fit_recognition(task(), both, max_epochs=1, out=tmp_path, progress=False, **options)
+
+    graphs, held, names = make_graphs(6), make_graphs(3, seed=1), ["a", "b", "c"]
+    first = fit()
+    assert fit().history == first.history
+    if other == "positions":
+        graphs[5].pos[-1, -1] += 1
+    elif other == "labels":
+        graphs[5].y = torch.tensor([0])
+    elif other == "names":
+        names = ["a", "b", "d"]
+    else:
+        held[0].pos[0, 0] += 1
+    with pytest.raises(ValueError, match=r"another training \(of other recordings or classes\)"):
+        fit()
+    fit(resume=False)
+
+
+def test_options_that_the_trainer_refuses_leave_the_folder_alone(
+    tmp_path: Path, task: Any, data: SkeletonDataModule
+) -> None:
+    fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    for options in ({"precision": "bogus"}, {"accelerator": "bogus"}, {"devices": 3}, {"seed": -1}):
+        with pytest.raises(ValueError):
+            fit_recognition(
+                task(), data, max_epochs=1, out=tmp_path, resume=False, progress=False, **options
+            )
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+
+
 class Evil:
     def __reduce__(self) -> tuple[Any, ...]:
         return (os.mkdir, ("evil",))
@@ -146,6 +194,26 @@ def test_a_checkpoint_of_a_stranger_runs_nothing(
     with pytest.raises(ValueError, match=r"last\.ckpt' is damaged or holds more than tensors"):
         AtomicCheckpointIO().load_checkpoint(file, weights_only=False)
     assert not (tmp_path / "evil").exists()
+
+
+def test_a_refused_checkpoint_does_not_advise_to_run_it(tmp_path: Path) -> None:
+    torch.save({"state_dict": Evil()}, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match="remove it to begin anew") as caught:
+        load_checkpoint(tmp_path / "last.ckpt")
+    assert "weights_only" not in str(caught.value)
+    assert "trust" not in str(caught.value)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_checkpoint_of_something_else_says_what_it_lacks(
+    tmp_path: Path, task: Any, data: SkeletonDataModule, finished: bool
+) -> None:
+    fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    run = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**run, "finished": finished}))
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match=r"last\.ckpt' is none of a training .* no 'state_dict'"):
+        fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
 
 
 def test_a_missing_checkpoint_says_so(tmp_path: Path) -> None:
@@ -212,6 +280,15 @@ def test_a_loss_that_is_no_number_ends_the_training(task: Any, data: SkeletonDat
         next(made.model.parameters()).fill_(float("inf"))
     with pytest.raises(TrainingDiverged, match=r"loss is nan in epoch 1; try a smaller learning"):
         fit_recognition(made, data, max_epochs=2, progress=False)
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_training(
+    tmp_path: Path, task: Any, data: SkeletonDataModule
+) -> None:
+    single = SkeletonDataModule(data.train, data.val, batch_size=99)  # one step, from sane weights
+    with pytest.raises(TrainingDiverged, match=r"validation loss is nan in epoch 1; try a smaller"):
+        fit_recognition(task(lr=1e30), single, max_epochs=1, out=tmp_path, progress=False)
+    assert not (tmp_path / "model").exists()
 
 
 class Pooled(nn.Module):

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch
 from stgraph import SkeletonGraph
 from stgraph.io import Store
 from stgraph.tasks import evaluate_recognition, predict_logits, predict_views
-from stgraph.transforms import Stream, TimeCrop
+from stgraph.transforms import FillMissing, Stream, TimeCrop
 
 
 def test_the_batch_size_changes_nothing(task: Any, graphs: Any) -> None:
@@ -50,6 +50,17 @@ def test_the_mode_of_every_module_is_as_before(task: Any, graphs: Any) -> None:
     before = [module.training for module in made.modules()]
     predict_logits(made, graphs(2))
     assert [module.training for module in made.modules()] == before
+
+
+def test_a_score_keeps_its_meaning_beside_recordings_without_one(task: Any, graphs: Any) -> None:
+    made, (scored, plain) = task(transform=FillMissing()), graphs(2)
+    scored.score = torch.ones(scored.pos.size(0))
+    scored.score[20] = 0.0
+    scored.pos[20] = 0.0
+    alone = predict_logits(made, [scored]).logits
+    together = predict_logits(made, [scored, plain]).logits
+    torch.testing.assert_close(together[:1], alone, rtol=1e-5, atol=1e-6)
+    assert "score" not in plain
 
 
 def test_recordings_without_labels_are_predicted(task: Any) -> None:

@@ -190,8 +190,14 @@ def test_augmentation_that_leaves_nothing_is_an_error(task: Any, graphs: Any) ->
         ({"class_names": ["a"]}, "expected 3 class names .got 1"),
         ({"class_weight": "some"}, "unknown class_weight 'some'"),
         ({"class_weight": torch.ones(2)}, r"3 class weights \(got \[2\]\)"),
-        ({"label_smoothing": 2.0}, r"label_smoothing in 0.0...1.0 \(got 2.0\)"),
-        ({"lr": -1.0}, "expected lr in"),
+        ({"label_smoothing": 2.0}, r"label_smoothing in 0...1 \(got 2.0\)"),
+        ({"lr": -1.0}, r"expected lr >= 0 \(got -1.0\)"),
+        ({"lr": float("inf")}, r"expected lr >= 0 \(got inf\)"),
+        ({"momentum": 2.0}, "expected momentum in 0...1"),
+        ({"gamma": -1.0}, "expected gamma in 0...1"),
+        ({"warmup_epochs": -1}, "expected warmup_epochs >= 0"),
+        ({"min_lr": -1.0}, "expected min_lr >= 0"),
+        ({"schedule": "steps"}, "'steps' needs milestones"),
     ],
 )
 def test_an_error_says_what_was_expected(network: Any, options: Any, message: str) -> None:

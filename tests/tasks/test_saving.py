@@ -89,8 +89,32 @@ def test_a_folder_that_holds_no_task_says_what_is_missing(tmp_path: Path, task: 
     (tmp_path / "config.json").write_text(json.dumps({**config, "model": "os.system"}))
     with pytest.raises(ValueError, match=r"describes a 'os\.system'; known are .*STGCN"):
         load_recognition(tmp_path)
-    (tmp_path / "task.json").write_text("{}")
-    with pytest.raises(ValueError, match="does not describe a recognition task"):
+    for text in ("{}", "[]", "{", '"x"'):
+        (tmp_path / "task.json").write_text(text)
+        with pytest.raises(ValueError, match="does not describe a recognition task"):
+            load_recognition(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["num_classes", "class_names", "transform", "facts"])
+def test_a_description_that_lacks_something_says_what(tmp_path: Path, task: Any, key: str) -> None:
+    save_recognition(task(), tmp_path)
+    file = tmp_path / "task.json"
+    description = json.loads(file.read_text())
+    file.write_text(json.dumps({**description, key: "x"}))
+    with pytest.raises(ValueError, match=rf"task\.json' has a wrong '{key}'; the file is damaged"):
+        load_recognition(tmp_path)
+    del description[key]
+    file.write_text(json.dumps(description))
+    with pytest.raises(ValueError, match=rf"task\.json' has no '{key}'; the file is damaged"):
+        load_recognition(tmp_path)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, task: Any) -> None:
+    made = task()
+    with torch.no_grad():
+        list(made.model.parameters())[-1].fill_(float("nan"))
+    save_recognition(made, tmp_path)
+    with pytest.raises(ValueError, match=r"has weights that are no numbers .*: train it anew"):
         load_recognition(tmp_path)
 
 

@@ -1,0 +1,100 @@
+"""Looks at recordings before a training: what would break it, and what tells them from others."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from torch import Tensor
+
+from stgraph.io import RecordingError
+from stgraph.tasks.data import (
+    SkeletonDataModule,
+    source_class_names,
+    source_indices,
+    source_labels,
+    source_num_poses,
+)
+
+
+def check_labels(data: SkeletonDataModule, num_classes: int) -> None:
+    """Refuses recordings for training or validation that have no class, or one that there is not.
+
+    Args:
+        data: The recordings.
+        num_classes: Number C of classes.
+
+    Raises:
+        RecordingError: names the recording.
+    """
+    for part, source in _parts(data):
+        store = getattr(source, "store", source)
+        y = store.y
+        if y.shape != (len(store),) or y.is_floating_point():
+            raise RecordingError(
+                _file(source, part),
+                f"expected one whole number 'y' a recording (got {_kind(y)})",
+                remedy="write the class of each recording as a whole number",
+            )
+        y = source_labels(source)
+        for i in ((y < 0) | (y >= num_classes)).nonzero().flatten().tolist()[:1]:
+            raise _bad_label(source, part, i, int(y[i]), num_classes)
+
+
+def _kind(y: Tensor) -> str:
+    return f"{list(y.shape)} of {str(y.dtype).removeprefix('torch.')}"
+
+
+def _bad_label(source: Any, part: str, i: int, label: int, num_classes: int) -> RecordingError:
+    if label < 0:
+        problem, remedy = f"it has no class (y is {label} or missing)", "give every recording a y"
+    else:
+        names = source_class_names(source)
+        what = "classes" if names is None else "class names"
+        problem = f"its class is {label}, and there are {num_classes} {what}, counted from 0"
+        remedy = "correct y, or name every class"
+    return RecordingError(_file(source, part), problem, place=_place(source, i), remedy=remedy)
+
+
+def data_digest(data: SkeletonDataModule) -> str:
+    """A short word that recordings of other classes, labels, lengths or positions do not share.
+
+    Where the recordings lie does not matter: a data set may be moved.
+
+    Raises:
+        RecordingError: if a coordinate is no number; names the recording.
+    """
+    found = hashlib.sha256(repr(data.class_names).encode())
+    for part, source in _parts(data):
+        for numbers in (source_labels(source), source_num_poses(source)):
+            found.update(numbers.numpy().tobytes())
+        first, store = 0, getattr(source, "store", source)
+        for indices in source_indices(source).split(256):  # a loader would draw random numbers
+            batch = store.batch(indices)
+            bad = ~batch.pos.isfinite().all(dim=1)
+            if bool(bad.any()):
+                raise RecordingError(
+                    _file(source, part),
+                    "a coordinate is no number",
+                    place=_place(source, first + int(batch.batch[bad][0])),
+                    remedy="set missing joints to 0 with score 0",
+                )
+            found.update(batch.pos.numpy().tobytes())
+            first += batch.num_recordings
+    return found.hexdigest()[:16]
+
+
+def _parts(data: SkeletonDataModule) -> list[tuple[str, Any]]:
+    parts = [("the training recordings", data.train), ("the validation recordings", data.val)]
+    return [(part, source) for part, source in parts if source is not None]
+
+
+def _file(source: Any, part: str) -> str:
+    return str(getattr(getattr(source, "store", source), "path", None) or part)
+
+
+def _place(source: Any, i: int) -> str:
+    """A recording by its number in the file, and by its name if it has one."""
+    store, number = getattr(source, "store", source), int(source_indices(source)[i])
+    name = getattr(store[number], "name", "")
+    return f"recording {number}" + (f" ({name})" if name else "")
