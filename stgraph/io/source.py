@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import os
 import re
@@ -217,7 +218,10 @@ def warn_skipped(messages: list[str], limit: int = 20) -> None:
 
 
 def fingerprint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What changes when a source changes: name, number of files, their size and newest time.
+    """What changes when a source changes.
+
+    Of a folder these are its name and the relative name, size and time of every file, for names
+    carry labels: a renamed file changes it. An archive is one file, whatever its members.
 
     Raises:
         RecordingError: if there is no such file or folder.
@@ -225,11 +229,19 @@ def fingerprint(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     if not path.exists():
         raise RecordingError(path, "there is no such file or folder", remedy=_CHECK)
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    stats = [file.stat() for file in files]
-    return {
-        "name": str(path.resolve()),
-        "files": len(stats),
-        "size": sum(stat.st_size for stat in stats),
-        "mtime_ns": max((stat.st_mtime_ns for stat in stats), default=0),
-    }
+    files = _walk(path) if path.is_dir() else [(path.name, path.stat())]
+    digest = hashlib.sha256()
+    for name, stat in files:
+        line = f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+        digest.update(line.encode(errors="surrogateescape"))
+    return {"name": str(path.resolve()), "files": len(files), "digest": digest.hexdigest()}
+
+
+def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
+    """Relative name and facts of every file below a folder, in the order of the names."""
+    found: list[tuple[str, os.stat_result]] = []
+    for parent, _, names in os.walk(folder):
+        for file in (Path(parent, name) for name in names):
+            if file.is_file():
+                found.append((file.relative_to(folder).as_posix(), file.stat()))
+    return sorted(found, key=lambda entry: entry[0])

@@ -11,6 +11,7 @@ import torch
 
 from stgraph.datasets import KTH, cache_folder
 from stgraph.io import RecordingError
+from stgraph.io.source import fingerprint
 
 
 @pytest.fixture
@@ -92,3 +93,23 @@ def test_transforms_run_on_single_recordings_and_on_batches(source: Path) -> Non
     (batch,) = dataset.loader(batch_size=4)
     assert batch.pos.max() == 2
     assert batch.num_graphs == 4
+
+
+def test_a_renamed_file_is_another_source_for_names_carry_labels(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    np.savez(folder / "k.npz", person02_running_d3=np.ones((60, 25, 2)))
+    before = fingerprint(folder)
+    (folder / "k.npz").rename(folder / "l.npz")
+    assert fingerprint(folder) != before
+    (folder / "l.npz").rename(folder / "k.npz")
+    assert fingerprint(folder) == before
+
+
+def test_labels_follow_a_renamed_file(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "folder", tmp_path / "cache"
+    folder.mkdir()
+    np.save(folder / "person02_running_d3.npy", np.ones((60, 25, 2), dtype=np.float32))
+    assert {KTH.class_names[y] for y in load(folder, cache).y} == {"running"}
+    (folder / "person02_running_d3.npy").rename(folder / "person02_boxing_d3.npy")
+    assert {KTH.class_names[y] for y in load(folder, cache).y} == {"boxing"}
