@@ -14,7 +14,8 @@ import networkx as nx
 import torch
 from torch import Tensor
 
-Pair = tuple[int, int]
+from stgraph.skeleton.layout_fields import Pair, from_description, groups, items, numbers, pairs
+from stgraph.skeleton.layout_graph import graph_description, layout_graph
 
 
 class SkeletonLayout:
@@ -37,8 +38,8 @@ class SkeletonLayout:
             search from the centre (from the lowest number in a component without centre).
 
     Raises:
-        ValueError: if a joint is named twice, a bone, centre, pair or part names an unknown joint,
-            or a joint has two mirror images.
+        ValueError: if a joint is named twice, a bone, centre, pair or part names an unknown joint
+            or what is no joint number, a joint has two mirror images, or is its own ancestor.
     """
 
     def __init__(
@@ -52,22 +53,23 @@ class SkeletonLayout:
         canonical: Sequence[str | None] | None = None,
         parents: Sequence[int] | None = None,
     ) -> None:
-        centre = () if centre is None else (centre,) if isinstance(centre, int) else centre
+        name = str(name)
+        centre = () if centre is None else centre if isinstance(centre, Iterable) else (centre,)
+        joints = tuple(str(joint) for joint in items(name, "joints", joints))
+        canonical = joints if canonical is None else items(name, "canonical", canonical)
         fields: dict[str, Any] = {
-            "name": str(name),
-            "joints": tuple(str(joint) for joint in joints),
-            "bones": tuple(_pair(name, "bone", bone) for bone in bones),
-            "centre": tuple(int(joint) for joint in centre),
-            "left_right": tuple(_pair(name, "left/right pair", pair) for pair in left_right),
-            "parts": MappingProxyType(
-                {str(k): tuple(int(j) for j in v) for k, v in (parts or {}).items()}
-            ),
-            "canonical": tuple(joints if canonical is None else canonical),
+            "name": name,
+            "joints": joints,
+            "bones": pairs(name, "bone", bones),
+            "centre": numbers(name, "centre", centre),
+            "left_right": pairs(name, "left/right pair", left_right),
+            "parts": MappingProxyType(groups(name, "parts", {} if parts is None else parts)),
+            "canonical": tuple(None if c is None else str(c) for c in canonical),
         }
         self.__dict__.update(fields)
         self._validate()
         self.__dict__["parents"] = (
-            self._breadth_first_parents() if parents is None else self._given_parents(parents)
+            self.breadth_first_parents() if parents is None else self._given_parents(parents)
         )
 
     def _validate(self) -> None:
@@ -82,11 +84,11 @@ class SkeletonLayout:
                 f"{who} expected {self.num_joints} canonical names, one a joint "
                 f"(got {len(self.canonical)})"
             )
-        groups: list[tuple[str, Iterable[int]]] = [("centre", self.centre)]
-        groups += [("bone", bone) for bone in self.bones]
-        groups += [("left/right pair", pair) for pair in self.left_right]
-        groups += [(f"part {part!r}", members) for part, members in self.parts.items()]
-        for what, members in groups:
+        named: list[tuple[str, Iterable[int]]] = [("centre", self.centre)]
+        named += [("bone", bone) for bone in self.bones]
+        named += [("left/right pair", pair) for pair in self.left_right]
+        named += [(f"part {part!r}", members) for part, members in self.parts.items()]
+        for what, members in named:
             for joint in members:
                 if not 0 <= joint < self.num_joints:
                     raise ValueError(
@@ -101,15 +103,25 @@ class SkeletonLayout:
             raise ValueError(f"{who} has a joint in more than one left/right pair")
 
     def _given_parents(self, parents: Sequence[int]) -> tuple[int, ...]:
-        parents = tuple(int(parent) for parent in parents)
+        parents = numbers(self.name, "parents", parents)
         if len(parents) != self.num_joints or not all(0 <= p < self.num_joints for p in parents):
             raise ValueError(
                 f"layout {self.name!r} expected {self.num_joints} parents in 0..."
                 f"{self.num_joints - 1} (got {list(parents)})"
             )
+        ancestor = list(range(self.num_joints))
+        for _ in self.joints:
+            ancestor = [parents[joint] for joint in ancestor]
+        for joint, last in enumerate(ancestor):
+            if parents[last] != last:
+                raise ValueError(
+                    f"layout {self.name!r} expected parents that lead to a root, which is its own "
+                    f"parent (those of joint {self.joints[joint]!r} go round in a circle)"
+                )
         return parents
 
-    def _breadth_first_parents(self) -> tuple[int, ...]:
+    def breadth_first_parents(self) -> tuple[int, ...]:
+        """The parents that follow from bones and centre, one joint number a joint."""
         neighbours = self.neighbours
         parents = [-1] * self.num_joints
         for root in (*self.centre, *range(self.num_joints)):
@@ -263,6 +275,27 @@ class SkeletonLayout:
             f"layout {self.name!r} has no joint {joint!r}; it has {', '.join(self.joints)}"
         )
 
+    def joint_conflict(self, other: SkeletonLayout) -> str | None:
+        """What keeps recordings of another layout from being read as ones of this layout.
+
+        Joints are equal if their names are, or their canonical names. Bones, centre and sides may
+        differ, as they do between the published wirings of one skeleton. A layout without any
+        canonical name says no more than how many joints it has.
+
+        Returns:
+            The first joint that differs, in words; None if the joints are the same.
+        """
+        if self.num_joints != other.num_joints:
+            return f"{self.num_joints} joints there, {other.num_joints} here"
+        if not (any(self.canonical) and any(other.canonical)):
+            return None
+        ours = zip(self.joints, self.canonical, strict=True)
+        theirs = zip(other.joints, other.canonical, strict=True)
+        for number, ((a, known), (b, found)) in enumerate(zip(ours, theirs, strict=True)):
+            if a != b and (known is None or known != found):
+                return f"joint {number} is {a!r} there, {b!r} here"
+        return None
+
     def permute(self, perm: Sequence[int]) -> SkeletonLayout:
         """The same skeleton with its joints in another order: new joint i is old ``perm[i]``."""
         perm = [int(old) for old in perm]
@@ -306,63 +339,36 @@ class SkeletonLayout:
                 ``parts``, ``canonical``, ``parents``.
 
         Raises:
-            ValueError: if a key is missing or unknown, or a joint is not in ``joints``.
+            ValueError: if it is no dict, a key is missing or unknown, or a joint is not in
+                ``joints``.
         """
-        known = {"name", "joints", "bones", "centre", "left_right", "parts", "canonical", "parents"}
-        d = dict(description)
-        d.pop("note", None)
-        name = d.get("name", "custom")
-        for key in ("joints", "bones"):
-            if key not in d:
-                raise ValueError(
-                    f"layout {name!r} expected the key {key!r} (got {', '.join(sorted(d)) or '-'})"
-                )
-        unknown = sorted(set(d) - known)
-        if unknown:
-            raise ValueError(
-                f"layout {name!r} does not know {unknown}; it knows {', '.join(sorted(known))}"
-            )
-        joints = [str(joint) for joint in d["joints"]]
-
-        def number(joint: int | str) -> int:
-            if isinstance(joint, str):
-                if joint not in joints:
-                    raise ValueError(
-                        f"layout {name!r} has no joint {joint!r}; it has {', '.join(joints)}"
-                    )
-                return joints.index(joint)
-            return int(joint)
-
-        centre = d.get("centre")
-        if centre is not None:
-            centre = [centre] if isinstance(centre, int | str) else centre
-            centre = [number(joint) for joint in centre]
-        parents = d.get("parents")
-        return cls(
-            name=name,
-            joints=joints,
-            bones=[[number(joint) for joint in bone] for bone in d["bones"]],
-            centre=centre,
-            left_right=[[number(joint) for joint in pair] for pair in d.get("left_right") or ()],
-            parts={k: [number(j) for j in v] for k, v in (d.get("parts") or {}).items()},
-            canonical=d.get("canonical"),
-            parents=None if parents is None else [number(joint) for joint in parents],
-        )
+        return cls(**from_description(description))
 
     @classmethod
     def from_json(cls, path: str | Path) -> SkeletonLayout:
-        """A layout from a JSON file that holds what :meth:`from_dict` takes."""
+        """A layout from a JSON file that holds what :meth:`from_dict` takes.
+
+        Raises:
+            ValueError: if the file cannot be read, or what it holds describes no layout.
+        """
         path = Path(path)
         try:
             description = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ValueError(f"layout file {str(path)!r} does not exist") from None
+        except OSError as error:
+            raise ValueError(
+                f"layout file {str(path)!r} cannot be read: the system says {error.strerror!r}"
+            ) from None
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f"layout file {str(path)!r} is not JSON: {error}") from None
         if not isinstance(description, dict):
             raise ValueError(f"layout file {str(path)!r} expected an object with joints and bones")
         description.setdefault("name", path.stem)
-        return cls.from_dict(description)
+        try:
+            return cls.from_dict(description)
+        except ValueError as error:
+            raise ValueError(f"layout file {str(path)!r}: {error}") from None
 
     def to_json(self, path: str | Path) -> None:
         """Writes what :meth:`from_json` reads."""
@@ -375,47 +381,19 @@ class SkeletonLayout:
         """A layout whose joints are the nodes of a graph, in their order, and bones its edges.
 
         Graph attributes ``centre``, ``left_right`` and ``parts`` (in node names) are taken over
-        unless given as keyword arguments; node attribute ``canonical`` likewise.
+        unless given as keyword arguments; node attributes ``canonical`` and ``parent`` and edge
+        attributes ``order`` and ``start`` likewise, so that :meth:`to_networkx` is inverted.
+        Parallel edges are one bone.
         """
-        nodes = list(graph.nodes)
-        names = [str(node) for node in nodes]
-        number = {node: i for i, node in enumerate(nodes)}
-
-        def numbers(value: Any) -> Any:
-            if isinstance(value, Mapping):
-                return {key: numbers(item) for key, item in value.items()}
-            if isinstance(value, list | tuple | set):
-                return [numbers(item) for item in value]
-            if value is not None and value not in number and str(value) not in names:
-                raise ValueError(f"layout from networkx: {value!r} is not a node of the graph")
-            return names.index(str(value)) if value is not None else None
-
-        description: dict[str, Any] = {
-            "name": name or graph.graph.get("name") or "custom",
-            "joints": names,
-            "bones": [[number[a], number[b]] for a, b in graph.edges if a != b],
-        }
-        for key in ("centre", "left_right", "parts"):
-            value = fields.pop(key, graph.graph.get(key))
-            if value is not None:
-                description[key] = numbers(value)
-        canonical = [graph.nodes[node].get("canonical") for node in nodes]
-        if any(c is not None for c in canonical):
-            description["canonical"] = canonical
-        return cls.from_dict({**description, **fields})
+        return cls.from_dict(graph_description(graph, name, fields))
 
     def to_networkx(self) -> nx.Graph:
-        """A :class:`networkx.Graph` whose nodes are the joint names, in order."""
-        graph = nx.Graph(name=self.name)
-        for joint, canonical in zip(self.joints, self.canonical, strict=True):
-            graph.add_node(joint, canonical=canonical)
-        graph.add_edges_from((self.joints[a], self.joints[b]) for a, b in self.bones)
-        graph.graph["centre"] = [self.joints[joint] for joint in self.centre]
-        graph.graph["left_right"] = [[self.joints[a], self.joints[b]] for a, b in self.left_right]
-        graph.graph["parts"] = {
-            part: [self.joints[j] for j in members] for part, members in self.parts.items()
-        }
-        return graph
+        """A :class:`networkx.Graph` whose nodes are the joint names, in order.
+
+        Edges remember as ``order`` and ``start`` how the bones are listed; nodes have a ``parent``
+        where it is not the one that a breadth-first search finds.
+        """
+        return layout_graph(self)
 
     @classmethod
     def named(cls, name: str) -> SkeletonLayout:
@@ -426,9 +404,3 @@ class SkeletonLayout:
         if name not in layouts:
             raise ValueError(f"unknown layout {name!r}; known are {', '.join(layouts)}")
         return layouts[name]
-
-
-def _pair(name: str, what: str, pair: Sequence[int]) -> Pair:
-    if len(pair) != 2:
-        raise ValueError(f"layout {name!r} expected two joints a {what} (got {list(pair)})")
-    return int(pair[0]), int(pair[1])

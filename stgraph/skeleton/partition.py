@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -69,14 +70,16 @@ def normalise_adjacency(adjacency: Tensor, how: str = "target", alpha: float = 1
             counts :math:`\alpha^{-1/2}`); ``"as_built"``: what that report's code computes, which
             adds :math:`\alpha` to every entry of the degree matrix and so fills all of A;
             ``"none"``.
-        alpha: The constant of the two last ones.
+        alpha: The constant, above 0, of ``"symmetric"`` and ``"as_built"``.
 
     Returns:
         float64 [K, target, source].
 
     Raises:
-        ValueError: if ``how`` is unknown.
+        ValueError: if ``how`` is unknown or ``alpha`` not above 0.
     """
+    if not 0 < alpha < math.inf:
+        raise ValueError(f"a normalisation expected alpha above 0 (got {alpha})")
     a = adjacency.double()
     if how == "none":
         return a
@@ -103,6 +106,9 @@ class PartitionStrategy:
         dilation: Only every ``dilation``-th hop distance counts.
         normalisation: See :func:`normalise_adjacency`.
         alpha: Constant of the report's normalisations.
+
+    Raises:
+        ValueError: if a number is out of range, or the normalisation unknown.
     """
 
     def __init__(
@@ -121,6 +127,8 @@ class PartitionStrategy:
             raise ValueError(
                 f"unknown normalisation {normalisation!r}; known are {', '.join(NORMALISATIONS)}"
             )
+        if not 0 < alpha < math.inf:
+            raise ValueError(f"{type(self).__name__!r} expected alpha above 0 (got {alpha})")
         self.max_hop = max_hop
         self.dilation = dilation
         self.normalisation = normalisation

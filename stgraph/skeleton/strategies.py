@@ -50,7 +50,7 @@ class SpatialConfiguration(PartitionStrategy):
 
     Raises:
         ValueError: if hop distances are asked of a layout without a centre or with joints that no
-            bone connects to it, or measured ones were not fitted.
+            bone connects to it, or measured ones were not fitted or are not finite.
     """
 
     def __init__(
@@ -71,6 +71,11 @@ class SpatialConfiguration(PartitionStrategy):
         self.joint_distance = (
             None if joint_distance is None else torch.as_tensor(joint_distance).double()
         )
+        if self.joint_distance is not None and not torch.isfinite(self.joint_distance).all():
+            raise ValueError(
+                "SpatialConfiguration expected a finite 'joint_distance' for each joint "
+                f"(got {self.joint_distance.tolist()}); was each joint seen in a recording?"
+            )
         self.ties = ties
         self.split_hops = split_hops
 

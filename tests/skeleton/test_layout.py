@@ -217,11 +217,76 @@ def test_a_layout_file_is_taken_by_its_path(tmp_path):
         ({"canonical": ["a"]}, "4 canonical names, one a joint .got 1"),
         ({"parents": [0, 0]}, "expected 4 parents"),
         ({"edges": []}, r"does not know \['edges'\]"),
+        ({"joints": "abcd"}, "expected joints as a list"),
+        ({"bones": None}, r"expected bones as a list \(got None\)"),
+        ({"bones": 5}, r"expected bones as a list \(got 5\)"),
+        ({"bones": [0, 1]}, r"expected each bone as a list \(got 0\)"),
+        ({"bones": [[0.9, 1]]}, r"expected joint numbers in each bone \(got 0.9\)"),
+        ({"centre": 0.5}, r"expected joint numbers in centre \(got 0.5\)"),
+        ({"left_right": [1]}, "expected each left/right pair as a list"),
+        ({"parts": [0]}, "expected parts as names of joint lists"),
+        ({"parts": {"all": 3}}, "expected parts 'all' as a list"),
+        ({"canonical": 3}, "expected canonical as a list"),
+        ({"parents": [None] * 4}, "expected joint numbers in parents"),
+        ({"parents": [0, 2, 3, 1]}, "those of joint 'left' go round in a circle"),
     ],
 )
 def test_a_contradiction_is_refused_by_name(change, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"layout 'cross'.*{message}"):
         SkeletonLayout.from_dict({**CROSS, **change})
+
+
+def test_what_is_no_description_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="expected a dict with joints and bones"):
+        SkeletonLayout.from_dict([1])
+    with pytest.raises(ValueError, match=r"layout file .* cannot be read.*directory"):
+        SkeletonLayout.from_json(tmp_path)
+    (tmp_path / "own.json").write_text('{"joints": ["a"], "bones": 5}')
+    with pytest.raises(ValueError, match=r"own.json': layout 'own' expected bones as a list"):
+        SkeletonLayout.from_json(tmp_path / "own.json")
+
+
+# --- networkx and back --------------------------------------------------------------------------
+@EVERY_LAYOUT
+def test_a_layout_survives_networkx(layout):
+    assert SkeletonLayout.from_networkx(layout.to_networkx()) == layout
+
+
+def test_order_and_direction_of_bones_and_given_parents_survive_networkx():
+    odd = {**CROSS, "bones": [[3, 0], [0, 2], [1, 0]], "parents": [3, 0, 0, 3]}
+    layout = SkeletonLayout.from_dict(odd)
+    assert SkeletonLayout.from_networkx(layout.to_networkx()) == layout
+
+
+def test_an_edge_that_a_user_adds_is_a_further_bone():
+    graph = SkeletonLayout.from_dict(CROSS).to_networkx()
+    graph.add_edge("left", "right")
+    assert SkeletonLayout.from_networkx(graph).bones == ((0, 1), (0, 2), (0, 3), (1, 2))
+
+
+def test_parallel_edges_are_one_bone():
+    graph = nx.MultiDiGraph([("a", "b"), ("a", "b"), ("b", "a"), ("b", "c")])
+    assert SkeletonLayout.from_networkx(graph).bones == ((0, 1), (1, 2))
+
+
+# --- the same joints ----------------------------------------------------------------------------
+def test_wirings_of_one_skeleton_have_the_same_joints_and_others_do_not():
+    kinect = SkeletonLayout.named("kinect_v1_20")
+    assert kinect.joint_conflict(SkeletonLayout.named("kinect_v1_20_ctrgcn")) is None
+    utd = SkeletonLayout.named("utd_mhad_20")
+    assert kinect.joint_conflict(utd) == "joint 0 is 'hip_center' there, 'head' here"
+    assert kinect.joint_conflict(SkeletonLayout.named("sbu_15")) == "20 joints there, 15 here"
+    swapped = kinect.permute([1, 0, *range(2, 20)])
+    assert kinect.joint_conflict(swapped) == "joint 0 is 'hip_center' there, 'spine' here"
+
+
+def test_joints_with_other_names_are_the_same_by_their_canonical_ones():
+    ours = SkeletonLayout("ours", ["Kopf", "Hals"], [(0, 1)], canonical=["head", None])
+    theirs = SkeletonLayout("theirs", ["tete", "Hals"], [(0, 1)], canonical=["head", "neck"])
+    assert ours.joint_conflict(theirs) is None
+    nameless = SkeletonLayout("nameless", ["0", "1"], [(0, 1)], canonical=[None, None])
+    assert nameless.joint_conflict(ours) is None
+    assert ours.joint_conflict(nameless) is None
 
 
 def test_a_missing_key_is_named():

@@ -23,6 +23,7 @@ from stgraph.skeleton import (
     measured_joint_distance,
     resolve_partition,
 )
+from stgraph.skeleton.partition import normalise_adjacency
 from stgraph.testing import assert_close, random_layout, random_skeleton_graph
 from tests.skeleton.samples import CHAIN, CONNECTED, CROSS
 
@@ -134,6 +135,19 @@ def test_hops_need_every_joint_connected_to_the_centre():
         SpatialConfiguration()(two)
     assert Distance()(two).num_edges == 8
     assert SpatialConfiguration("measured", [1.0, 2.0, 3.0, 4.0])(two).num_edges == 8
+
+
+def test_a_measured_distance_is_finite():
+    with pytest.raises(ValueError, match="expected a finite 'joint_distance' for each joint"):
+        SpatialConfiguration("measured", [1.0, float("nan"), 2.0])
+
+
+@pytest.mark.parametrize("alpha", [-1.0, 0.0, float("nan"), float("inf")])
+def test_the_constant_of_normalisations_is_above_zero(alpha):
+    with pytest.raises(ValueError, match="expected alpha above 0"):
+        Uniform(normalisation="symmetric", alpha=alpha)
+    with pytest.raises(ValueError, match="expected alpha above 0"):
+        normalise_adjacency(torch.eye(3)[None], "symmetric", alpha)
 
 
 def test_symmetry_needs_pairs():
