@@ -121,11 +121,12 @@ def read_recordings(
     found = FORMATS[format].read(path, layout)
     graphs = [found] if isinstance(found, SkeletonGraph) else list(found)
     for graph in graphs:
-        if layout is not None and graph.num_joints != layout.num_joints:
+        conflict = None if layout is None else layout.joint_conflict(graph.layouts[0])
+        if layout is not None and conflict is not None:
             raise io.RecordingError(
                 path,
-                f"it has {graph.num_joints} joints ({graph.layouts[0].name}) and the model expects "
-                f"{layout.num_joints} ({layout.name})",
+                f"it has the joints of {graph.layouts[0].name!r} and the model expects those of "
+                f"{layout.name!r} ({conflict})",
                 remedy="use a model for these joints",
             )
     return graphs

@@ -237,17 +237,23 @@ class STGCN(PretrainedMixin, nn.Module):
 
     # --- a batch ---
     def partition_of(self, layout: SkeletonLayout) -> Partition:
-        """The labelled edges that the network uses on a layout."""
+        """The labelled edges that the network uses on a layout.
+
+        Raises:
+            ValueError: if the network is bound to a layout of other joints, or in another order.
+        """
         if layout not in self._partitions:
-            if self.layout is not None and layout.num_joints != self.layout.num_joints:
-                raise ValueError(
-                    f"this STGCN is bound to layout {self.layout.name!r} "
-                    f"({self.layout.num_joints} joints) and got {layout.name!r} "
-                    f"({layout.num_joints}); build it with layout=None for any layout"
-                )
             if self.layout is not None and self.layout in self._partitions:
+                conflict = self.layout.joint_conflict(layout)
+                if conflict is not None:
+                    raise ValueError(
+                        f"this {type(self).__name__} is bound to layout {self.layout.name!r} and "
+                        f"got {layout.name!r} ({conflict}); convert the recordings, or build it "
+                        "with layout=None for any layout"
+                    )
                 # recordings read under a variant's name share the joints of the bound layout
-                return self._partitions[self.layout]
+                self._partitions[layout] = self._partitions[self.layout]
+                return self._partitions[layout]
             assert self.strategy is not None
             self._partitions[layout] = self.strategy(layout)
         return self._partitions[layout]

@@ -196,7 +196,8 @@ def layout_of(
         linked = (dense != 0).any(dim=0)
         bones = [[i, j] for i in range(joints) for j in range(i) if linked[i, j] or linked[j, i]]
         names = [f"joint_{i}" for i in range(joints)]
-        return SkeletonLayout(f"published_{joints}", names, bones)
+        nameless = [None] * joints  # the order of the data's joints is for the user to know
+        return SkeletonLayout(f"published_{joints}", names, bones, canonical=nameless)
     layout = resolve_layout(layout)
     if layout.num_joints != joints:
         raise ValueError(

@@ -130,6 +130,22 @@ def test_parameters_of_joints_need_a_layout(arguments, message):
         STGCN(3, 2, None, channels=[4], **arguments)
 
 
+@pytest.mark.parametrize("other", ["msr_action3d_20", "utd_mhad_20"])
+def test_a_bound_network_refuses_the_same_number_of_other_joints(other):
+    model = STGCN(3, 4, "kinect_v1_20", channels=[8])
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"'kinect_v1_20' and got '{other}' \(joint 0 is"):
+            model(random_skeleton_graph(other, [5], 3))
+
+
+def test_a_bound_network_takes_another_wiring_of_its_joints():
+    model = STGCN(3, 4, "kinect_v1_20", channels=[8]).eval()
+    graph = random_skeleton_graph("kinect_v1_20_ctrgcn", [5], 3)
+    expected = model(graph)
+    graph.layout = SkeletonLayout.named("kinect_v1_20")
+    assert torch.equal(model(graph), expected)
+
+
 def test_an_unknown_block_is_named_with_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown block 'gcn'; known are stgcn, .*stgcn\+\+"):
         STGCN(3, 2, BODY, channels=[4], block="gcn")
