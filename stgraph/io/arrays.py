@@ -62,7 +62,7 @@ def graphs_from_array(
             ``"TVC"``, ``"MTVC"``, ``"NTVC"``, ``"NMTVC"`` are ours, ``"CTV"`` and ``"NCTV"`` those
             of the KTH report, ``"NCTVM"`` that of the published feeders. By default guessed among
             TVC, CTV, MTVC and NCTV where the shape leaves no doubt.
-        confidence: Whether the last coordinate is a confidence: it becomes the score.
+        confidence: Whether the last coordinate is a confidence: cut to 0...1, it becomes the score.
         y: Class number, or one for each of the N.
         file: Name for messages.
         **fields: Further attributes: `fps`, `name` (numbered if there is an N), ...
@@ -116,7 +116,7 @@ def _one(
 ) -> SkeletonGraph:
     pos = finite(array, file, "person")
     if confidence:
-        pos, score = np.ascontiguousarray(pos[..., :-1]), pos[..., -1].clip(min=0)
+        pos, score = np.ascontiguousarray(pos[..., :-1]), pos[..., -1].clip(0, 1)
     else:
         score = (pos != 0).any(axis=-1).astype(np.float32)
     return graph_from_frames(pos, layout, score=score, **fields)

@@ -50,7 +50,7 @@ def read_openpose(
         y: Class number.
         **extra: Further attributes of the recording.
 
-    Units: pixels of the video, x right, y down; confidence becomes the score.
+    Units: pixels of the video, x right, y down; confidence, cut to 0...1, becomes the score.
 
     Raises:
         RecordingError: if the file is missing, corrupt, has another number of values, or NaN.
@@ -145,7 +145,7 @@ def _people(document: Any, file: str, place: str) -> list[NDArray[np.float32]]:
                 place=f"{where}, key {key!r}",
             )
         table = finite(values.reshape(-1, 3), file, f"{where}, joint")
-        table[:, 2] = table[:, 2].clip(min=0)
+        table[:, 2] = table[:, 2].clip(0, 1)
         if table[:, 2].any():
             persons.append(table)
     return persons

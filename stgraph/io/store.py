@@ -17,6 +17,7 @@ from torch_geometric.data import Batch
 from stgraph.io.gather import make_batch, ranges
 from stgraph.io.store_file import corrupt_store, read_store_file, write_store_file
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
+from stgraph.skeleton.levels import level_of
 
 __all__ = ["Store"]
 
@@ -117,7 +118,8 @@ class Store:
             values = [graph[key] for graph in graphs]
             if key == "layout":
                 continue
-            if "index" in key or "batch" in key or key == "ptr":
+            shifted = "index" in key or "batch" in key or key == "ptr"
+            if shifted and level_of(key, values[0]) == "recording":
                 raise ValueError(f"'Store' cannot hold {key!r}: PyG shifts its values in a batch")
             if all(isinstance(value, Tensor) and value.dim() for value in values):
                 count = torch.tensor([value.size(0) for value in values])

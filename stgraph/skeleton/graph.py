@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
+from stgraph.skeleton import checks
 from stgraph.skeleton.layout import SkeletonLayout
 from stgraph.skeleton.layouts import resolve_layout
+from stgraph.skeleton.levels import level_of
 from stgraph.skeleton.partition import PartitionStrategy
 from stgraph.skeleton.strategies import resolve_partition
 from stgraph.skeleton.unroll import unroll
-
-POSE_LEVEL = ("frame",)
-TRACK_LEVEL = ("track_length", "person")
-NODE_LEVEL = ("pos", "x", "score")
 
 
 class SkeletonGraph(Data):
@@ -32,17 +30,19 @@ class SkeletonGraph(Data):
         layout: The joints; a :class:`SkeletonLayout` or a name.
         score: float32 [P*V] in 0...1; 0 means that there is no position (only filler values).
             Absent: every joint has a position.
-        frame: Frame number of each pose, int64 [P]; by default 0, 1, ... within each track.
-        fps: Frames per second.
+        frame: Frame number of each pose, int64 [P], rising by one within a track; by default
+            0, 1, ... within each track.
+        fps: Frames per second, above 0.
         track_length: Number of poses of each track, int64 [M], all >= 1; by default one track.
-        person: Number of the person of each track, int64 [M]; by default 0, 1, ...
+        person: Number of the person of each track, int64 [M]; by default 0, 1, ... Nobody has
+            two tracks in one frame.
         y: Class number.
         x: Node features [P*V, C], made by a stream transform; an encoder falls back to ``pos``.
         **kwargs: Anything else that belongs to the recording (``name``, ``subject``, ...).
 
     Raises:
-        ValueError: if the shapes contradict each other or the layout, or a coordinate is not
-            finite.
+        ValueError: if the shapes contradict each other or the layout, or a value is none of those
+            above; coordinates and features are finite.
     """
 
     def __init__(
@@ -65,61 +65,38 @@ class SkeletonGraph(Data):
         if layout is None:
             raise ValueError("SkeletonGraph expected a layout (a SkeletonLayout or a name)")
         self.layout = resolve_layout(layout)
-        v = self.layout.num_joints
-        self.pos = torch.as_tensor(pos, dtype=torch.float32)
-        if self.pos.dim() == 3 and self.pos.size(1) == v:
-            self.pos = self.pos.flatten(0, 1)
-        if self.pos.dim() != 2 or self.pos.size(0) % v:
-            raise ValueError(
-                f"'SkeletonGraph' expected 'pos' as [poses*{v}, dims] or [poses, {v}, dims] for "
-                f"layout {self.layout.name!r} (got {list(torch.as_tensor(pos).shape)}). Were "
-                "joints dropped, or is it another layout?"
-            )
-        if not torch.isfinite(self.pos).all():
-            bad = int((~torch.isfinite(self.pos)).any(dim=1).nonzero()[0])
-            raise ValueError(
-                f"'SkeletonGraph' expected finite coordinates (joint "
-                f"{self.layout.joints[bad % v]!r} of pose {bad // v} is not); set missing joints "
-                "to 0 with score 0"
-            )
-        poses = self.pos.size(0) // v
+        self.pos = checks.positions(pos, self.layout)
+        poses = self.pos.size(0) // self.layout.num_joints
         if x is not None:
-            self.x = x
+            self.x = checks.features(x)
         if score is not None:
-            self.score = torch.as_tensor(score, dtype=torch.float32).reshape(-1)
+            self.score = checks.scores(score).reshape(-1)
         if track_length is None:
             track_length = [poses] if poses else []
-        self.track_length = torch.as_tensor(track_length, dtype=torch.long).reshape(-1)
-        tracks = self.track_length.numel()
-        if int(self.track_length.sum()) != poses or (tracks and int(self.track_length.min()) < 1):
-            raise ValueError(
-                f"'SkeletonGraph' expected track lengths >= 1 that add up to {poses} poses "
-                f"(got {self.track_length.tolist()[:8]})"
-            )
+        self.track_length = checks.track_lengths(track_length, poses)
         if person is None:
-            person = torch.arange(tracks)
-        self.person = torch.as_tensor(person, dtype=torch.long).reshape(-1)
+            person = torch.arange(self.track_length.numel())
+        self.person = checks.whole("person", person)
         if frame is None:
-            start = self.track_length.cumsum(0) - self.track_length
-            frame = torch.arange(int(self.track_length.sum()))
-            frame = frame - start.repeat_interleave(self.track_length)
-        self.frame = torch.as_tensor(frame, dtype=torch.long).reshape(-1)
+            frame = torch.arange(poses) - self.first_pose.repeat_interleave(self.track_length)
+        self.frame = checks.whole("frame", frame)
         if fps is not None:
-            self.fps = torch.as_tensor(fps, dtype=torch.float32).reshape(1)
+            self.fps = checks.rate(fps)
         if y is not None:
-            self.y = torch.as_tensor(y, dtype=torch.long).reshape(-1)
-        for name, size, what in (
-            ("score", poses * v, "joints"),
-            ("x", poses * v, "joints"),
-            ("frame", poses, "poses"),
-            ("person", tracks, "tracks"),
-        ):
-            value = getattr(self, name, None)
-            if value is not None and value.size(0) != size:
-                raise ValueError(
-                    f"'SkeletonGraph' expected {size} entries in {name!r}, one for each of the "
-                    f"{what} (got {value.size(0)})"
-                )
+            self.y = checks.whole("y", y)
+        checks.check_sizes(self)
+        checks.check_frames(self.frame, self.track_length, self.person)
+
+    # --- PyG's batching, which reads more into some names ---
+    def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if "index" in key and level_of(key, value) != "recording":
+            return 0
+        return super().__cat_dim__(key, value, *args, **kwargs)
+
+    def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if ("index" in key or "batch" in key) and level_of(key, value) != "recording":
+            return 0
+        return super().__inc__(key, value, *args, **kwargs)
 
     # --- counts and memberships, of a graph and of a batch ---
     @property
@@ -253,8 +230,12 @@ class SkeletonGraph(Data):
         Returns:
             A new object; every attribute of nodes, poses and tracks is gathered, and PyG's own
             bookkeeping of a batch is right. A recording may become empty.
+
+        Raises:
+            ValueError: if an attribute whose name says node, pose or track has too few entries or
+                too many.
         """
-        levels = {key: self._level(key) for key in self.keys()}
+        levels = {key: level_of(key, self[key]) for key in self.keys()}
         counts = self.joints_per_pose
         start = counts.cumsum(0) - counts
         new_counts = counts[index]
@@ -266,10 +247,20 @@ class SkeletonGraph(Data):
         )
         track_batch = self.track_batch[track_source]
         out = self.__copy__()
-        gather = {"node": node, "pose": index, "track": track_source}
+        gather = {
+            "node": (node, self.pos.size(0)),
+            "pose": (index, self.num_poses),
+            "track": (track_source, self.num_tracks),
+        }
         for key, level in levels.items():
             if level in gather:
-                out[key] = self[key].index_select(0, gather[level])
+                rows, size = gather[level]
+                if self[key].size(0) != size:
+                    raise ValueError(
+                        f"'SkeletonGraph' expected {size} entries in {key!r}, one for each "
+                        f"{level} (got {self[key].size(0)}); give it another name if it has others"
+                    )
+                out[key] = self[key].index_select(0, rows)
         out.track_length = track_length
         if isinstance(self, Batch):
             b = self.num_recordings
@@ -288,33 +279,17 @@ class SkeletonGraph(Data):
             recordings = torch.arange(b, device=node.device)
             out.batch = recordings.repeat_interleave(sizes["node"], output_size=total)
             out.ptr = slices["node"].to(node.device)
+            out._follow_batch()
         return out
 
-    def _level(self, key: str) -> str:
-        """What an attribute has one entry for: node, pose, track, or else the recording."""
-        value = self[key]
-        if key in ("batch", "ptr") or not isinstance(value, Tensor) or value.dim() == 0:
-            return "recording"
-        if key in NODE_LEVEL:
-            return "node"
-        if key in POSE_LEVEL:
-            return "pose"
-        if key in TRACK_LEVEL:
-            return "track"
-        if isinstance(self, Batch):
-            sizes = self._slice_dict[key].diff()
-            if bool((sizes == 1).all()):
-                return "recording"  # labels, not tracks, where every recording has one track
-            for known, level in (("pos", "node"), ("frame", "pose"), ("track_length", "track")):
-                if torch.equal(sizes, self._slice_dict[known].diff()):
-                    return level
-            return "recording"
-        n = value.size(0)
-        if n == 1:
-            return "recording"
-        return {self.pos.size(0): "node", self.num_poses: "pose", self.num_tracks: "track"}.get(
-            n, "recording"
-        )
+    def _follow_batch(self) -> None:
+        """Renews what a loader's ``follow_batch`` asked for, such as ``pos_batch``."""
+        for key in set(self.keys()) - {"batch", "ptr", *self._slice_dict}:
+            name, _, what = key.rpartition("_")
+            if name in self._slice_dict and what in ("batch", "ptr"):
+                ptr = self._slice_dict[name].to(self[key].device)
+                owner = torch.arange(self.num_recordings, device=ptr.device)
+                self[key] = ptr if what == "ptr" else owner.repeat_interleave(ptr.diff())
 
     # --- dense arrays ---
     @classmethod
@@ -337,7 +312,8 @@ class SkeletonGraph(Data):
             **kwargs: Further arguments of the constructor.
 
         Raises:
-            ValueError: if ``pos`` is not four-dimensional or does not fit the layout.
+            ValueError: if ``pos`` is not four-dimensional or does not fit the layout, or the
+                scores do not fit it.
         """
         layout = resolve_layout(layout)
         pos = torch.as_tensor(pos, dtype=torch.float32)
@@ -347,8 +323,11 @@ class SkeletonGraph(Data):
                 f"{layout.name!r} (got {list(pos.shape)})"
             )
         m, t = pos.shape[:2]
-        found = pos.ne(0).any(dim=-1)
-        score = found.float() if score is None else torch.as_tensor(score, dtype=torch.float32)
+        score = pos.ne(0).any(dim=-1).float() if score is None else checks.scores(score)
+        if score.shape != pos.shape[:3]:
+            raise ValueError(
+                f"'from_dense' expected scores {list(pos.shape[:3])} (got {list(score.shape)})"
+            )
         exists = torch.ones(m, t, dtype=torch.bool) if keep_absent else score.gt(0).any(dim=-1)
         before = torch.nn.functional.pad(exists[:, :-1], (1, 0))
         person, frame = exists.nonzero(as_tuple=True)

@@ -58,6 +58,14 @@ def test_values_are_kept_as_read(tmp_path: Path) -> None:
     assert graph.score[0] == np.float32(0.987654)
 
 
+def test_confidence_beyond_its_range_is_cut(tmp_path: Path) -> None:
+    entry = person()
+    entry["pose_keypoints_2d"][2] = 1.04
+    entry["pose_keypoints_2d"][5] = -0.1
+    graph = read_openpose_folder(write_frames(tmp_path / "c", {0: [entry]}))
+    assert graph.score[:3].tolist() == [1, 0, 0.5]
+
+
 @pytest.mark.parametrize(("people", "x"), [("first", 50.0), ("largest", 0.0)])
 def test_one_person_is_chosen_of_several(tmp_path: Path, people: str, x: float) -> None:
     both = [person(x=50, size=5), person(x=0, size=20)]

@@ -444,6 +444,7 @@ def test_the_last_coordinate_can_be_a_confidence() -> None:
     array = np.ones((2, 15, 3))
     array[0, 0, 2] = 0
     array[1, :, 2] = 0
+    array[0, 1, 2] = 1.2
     graph = graphs_from_array(array, "sbu_15", axes="TVC", confidence=True)
     assert graph.pos.shape == (15, 2)
     assert graph.score.tolist() == [0] + [1] * 14

@@ -30,9 +30,8 @@ def test_neither_the_order_of_tracks_nor_an_absent_person_matters(name, lengths,
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_a_person_who_came_back_is_still_one_person(name, generator):
-    graph = random_skeleton_graph(
-        BODY, [4, 2, 3], dtype=torch.float64, generator=generator, person=[0, 1, 0]
-    )
+    who = {"person": [0, 1, 0], "frame": [0, 1, 2, 3, 0, 1, 6, 7, 8]}
+    graph = random_skeleton_graph(BODY, [4, 2, 3], dtype=torch.float64, generator=generator, **who)
     assert_people_invariant(encoder(name), graph, generator=generator)
 
 

@@ -79,4 +79,5 @@ def test_permuted_joints_keep_the_person_norm():
     before = model(batch)
     order = [2, 0, 1]
     batch.pos = batch.pos.view(-1, 3, 2)[:, order].flatten(0, 1)
+    batch.layout = [layout.permute(order) for layout in batch.layout]
     assert_close(model.permute_joints(order)(batch), before)

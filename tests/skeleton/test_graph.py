@@ -74,11 +74,43 @@ def test_a_recording_without_poses_is_legal():
         ({"track_length": [1]}, r"track lengths >= 1 that add up to 2 poses \(got \[1\]\)"),
         ({"track_length": [2, 0]}, "track lengths >= 1"),
         ({"layout": None}, "expected a layout"),
+        ({"pos": torch.zeros(6, 0)}, r"\[poses\*3, dims\] .* \(got \[6, 0\]\)"),
+        ({"x": torch.full((6, 1), torch.nan)}, "expected finite features in 'x'"),
+        ({"score": [1, 1, 1, 1, 1, torch.nan]}, r"scores within 0\.\.\.1 \(got nan\); clip"),
+        ({"score": [1, 1, 2, 1, 1, 1]}, r"scores within 0\.\.\.1 \(got 2\)"),
+        ({"score": [1, 1, 1, -1, 1, 1]}, r"scores within 0\.\.\.1 \(got -1\)"),
+        ({"frame": [5, 3]}, r"rise by one within a track \(track 0 goes from 5 to 3\)"),
+        ({"frame": [5, 5]}, r"rise by one within a track \(track 0 goes from 5 to 5\)"),
+        ({"frame": [5, 9]}, r"goes from 5 to 9\); a gap ends a track: let a new one"),
+        ({"frame": [0.5, 1.5]}, r"expected whole numbers in 'frame' \(got \[0.5, 1.5\]\)"),
+        ({"frame": [0, 2**70]}, "expected whole numbers in 'frame'"),
+        (
+            {"track_length": [1, 1], "frame": [4, 4], "person": [7, 7]},
+            r"each person once in a frame \(two tracks of person 7 have frame 4\)",
+        ),
+        ({"fps": 0}, r"expected 'fps' above 0 \(got 0\)"),
+        ({"fps": float("nan")}, "expected 'fps' above 0"),
+        ({"fps": -5}, "expected 'fps' above 0"),
+        ({"fps": [25, 30]}, "expected 'fps' above 0"),
+        ({"y": 1.7}, r"expected whole numbers in 'y' \(got 1.7\)"),
+        ({"y": "walk"}, r"expected whole numbers in 'y' \(got 'walk'\)"),
     ],
 )
 def test_a_contradiction_is_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
         SkeletonGraph(**{"pos": torch.zeros(6, 2), "layout": CHAIN, **arguments})
+
+
+def test_the_same_person_comes_back_after_a_gap_and_two_people_share_frames():
+    graph = SkeletonGraph(
+        torch.zeros(12, 2),
+        layout=CHAIN,
+        track_length=[1, 2, 1],
+        frame=[9, 3, 4, 3],
+        person=[0, 0, 1],
+        y=torch.tensor([2.0]),
+    )
+    assert graph.y.tolist() == [2]
 
 
 def test_copies_and_pickles_are_equal(generator):
@@ -157,18 +189,18 @@ def slow_take(graphs, index, lengths, source):
         mine = [poses[index[s + j]] for s, i in zip(starts, tracks, strict=True)
                 for j in range(lengths[i])]  # fmt: skip
         empty = torch.zeros(0, 2)
-        out.append(
-            SkeletonGraph(
-                torch.cat([pose[0] for pose in mine] or [empty]),
-                layout=graph.layout,
-                score=torch.cat([pose[1] for pose in mine] or [empty[:, 0]]),
-                frame=[pose[2] for pose in mine],
-                track_length=[lengths[i] for i in tracks],
-                person=[track_owner[source[i]][1] for i in tracks],
-                y=graph.y,
-                name=graph.name,
-            )
+        new = SkeletonGraph(
+            torch.cat([pose[0] for pose in mine] or [empty]),
+            layout=graph.layout,
+            score=torch.cat([pose[1] for pose in mine] or [empty[:, 0]]),
+            track_length=[lengths[i] for i in tracks],
+            y=graph.y,
+            name=graph.name,
         )
+        # frames and people repeat here, which the constructor would not take
+        new.frame = torch.tensor([pose[2] for pose in mine], dtype=torch.long)
+        new.person = torch.tensor([track_owner[source[i]][1] for i in tracks], dtype=torch.long)
+        out.append(new)
     return Batch.from_data_list(out)
 
 
@@ -208,16 +240,66 @@ def test_taking_poses_equals_building_the_recordings_anew(lengths, mixed, data):
 
 
 def test_taking_poses_of_one_recording_gathers_every_level():
-    own = {"visible": torch.arange(4), "tempo": torch.tensor([1.0, 2.0])}
+    own = {"pose_visible": torch.arange(4), "track_tempo": torch.tensor([1.0, 2.0])}
     x = torch.arange(12.0)[:, None]
     graph = random_skeleton_graph(CHAIN, [2, 2], missing=0.5, y=1, x=x, **own)
     out = graph.take_poses(torch.tensor([3, 0, 1]), torch.tensor([1, 2]), torch.tensor([1, 0]))
     assert out.x.flatten().tolist() == [9, 10, 11, 0, 1, 2, 3, 4, 5]
-    assert out.visible.tolist() == [3, 0, 1]
-    assert out.tempo.tolist() == [2.0, 1.0]
+    assert out.pose_visible.tolist() == [3, 0, 1]
+    assert out.track_tempo.tolist() == [2.0, 1.0]
     assert out.person.tolist() == [1, 0]
     assert out.y.tolist() == [1]
     assert graph.num_poses == 4
+
+
+def test_what_is_not_declared_belongs_to_the_recording_however_long_it_is():
+    graph = random_skeleton_graph(CHAIN, [2, 1, 1])
+    graph.camera = torch.tensor([1.0, 2.0, 3.0])  # as many as tracks
+    graph.features = torch.arange(4)  # as many as poses
+    graph.edge_index = torch.tensor([[0, 1], [1, 2]])
+    chosen = [torch.tensor([2]), torch.tensor([1]), torch.tensor([1])]
+    for data in (graph, Batch.from_data_list([graph])):
+        out = data.take_poses(*chosen)
+        assert out.camera.tolist() == [1.0, 2.0, 3.0]
+        assert out.features.tolist() == [0, 1, 2, 3]
+        assert out.edge_index.tolist() == [[0, 1], [1, 2]]
+
+
+def test_declared_attributes_follow_their_level_in_a_batch_whatever_their_name():
+    graphs = [
+        random_skeleton_graph(CHAIN, own, track_index=torch.arange(len(own)),
+                              pose_batch_size=torch.ones(sum(own), 2),
+                              node_index=torch.arange(3 * sum(own)))
+        for own in ([2, 1], [1, 1])
+    ]  # fmt: skip
+    batch = Batch.from_data_list(graphs)
+    assert batch.track_index.tolist() == [0, 1, 0, 1]
+    out = batch.take_poses(torch.tensor([2, 4]), torch.tensor([1, 1]), torch.tensor([1, 3]))
+    assert out.track_index.tolist() == [1, 1]
+    assert out.pose_batch_size.shape == (2, 2)
+    assert out.node_index.tolist() == [6, 7, 8, 3, 4, 5]
+    first, second = out.to_data_list()
+    assert (first.node_index.tolist(), second.node_index.tolist()) == ([6, 7, 8], [3, 4, 5])
+
+
+def test_what_a_loader_follows_is_right_after_taking_poses():
+    graphs = [
+        random_skeleton_graph(CHAIN, own, track_kind=torch.zeros(2)) for own in ([2, 1], [1, 1])
+    ]
+    (batch,) = DataLoader(graphs, batch_size=2, follow_batch=["pos", "track_kind"])
+    out = batch.take_poses(torch.tensor([2, 4]), torch.tensor([1, 1]), torch.tensor([1, 3]))
+    assert torch.equal(out.pos_batch, out.batch)
+    assert torch.equal(out.pos_ptr, out.ptr)
+    assert (out.track_kind_batch.tolist(), out.track_kind_ptr.tolist()) == ([0, 1], [0, 1, 2])
+
+
+def test_a_declared_attribute_of_another_length_is_refused_by_name():
+    with pytest.raises(ValueError, match="expected 4 entries in 'pose_kind', one for each of the"):
+        random_skeleton_graph(CHAIN, [2, 2], pose_kind=torch.zeros(3))
+    graph = random_skeleton_graph(CHAIN, [2, 2])
+    graph.track_kind = torch.zeros(3)
+    with pytest.raises(ValueError, match=r"expected 2 entries in 'track_kind'.*another name"):
+        graph.take_poses(torch.tensor([0]), torch.tensor([1]), torch.tensor([0]))
 
 
 # --- dense arrays -------------------------------------------------------------------------------
@@ -265,6 +347,10 @@ def test_dense_there_and_back_is_identity(persons, frames, seed):
 def test_dense_arrays_of_the_wrong_shape_are_refused():
     with pytest.raises(ValueError, match=r"\[persons, frames, 3, dims\] .* \(got \[1, 2, 4, 2\]\)"):
         SkeletonGraph.from_dense(torch.zeros(1, 2, 4, 2), CHAIN)
+    with pytest.raises(ValueError, match=r"expected scores \[1, 2, 3\] \(got \[1, 3\]\)"):
+        SkeletonGraph.from_dense(torch.zeros(1, 2, 3, 2), CHAIN, torch.ones(1, 3))
+    with pytest.raises(ValueError, match=r"scores within 0\.\.\.1 \(got nan\)"):
+        SkeletonGraph.from_dense(torch.ones(1, 2, 3, 2), CHAIN, torch.full((1, 2, 3), torch.nan))
     with pytest.raises(ValueError, match=r"takes one recording; use batch\.to_data_list"):
         random_batch([[1], [1]], CHAIN).to_dense()
 

@@ -213,7 +213,8 @@ def test_gaps_are_bridged_with_poses_that_show_nothing() -> None:
 
 
 def test_tracks_of_one_person_that_overlap_stay_apart() -> None:
-    data = line([0, 1, 2, 3], track_length=[2, 2], frame=[0, 1, 1, 2], person=[0, 0])
+    data = line([0, 1, 2, 3], track_length=[2, 2], frame=[0, 1, 1, 2], person=[0, 1])
+    data.person = torch.tensor([0, 0])  # as no reader leaves them, but a transform may
     assert BridgeGaps()(data).track_length.tolist() == [2, 2]
 
 
@@ -231,7 +232,8 @@ def test_missing_joints_are_filled_within_their_track() -> None:
 
 
 def test_time_between_frames_weighs() -> None:
-    data = line([0, 7, 10], [[1, 1, 1], [0, 1, 1], [1, 1, 1]], frame=[0, 1, 5])
+    data = line([0, 7, 10], [[1, 1, 1], [0, 1, 1], [1, 1, 1]])
+    data.frame = torch.tensor([0, 1, 5])  # as after a transform that leaves frames out
     assert along(FillMissing()(data), 0) == [0, 2, 10]
 
 
