@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from stgraph.io.errors import RecordingError
 from stgraph.io.gather import make_batch, ranges
 from stgraph.io.store_file import corrupt_store, read_store_file, write_store_file
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
@@ -185,7 +186,9 @@ class Store:
         path = Path(path)
         try:
             return cls._restore(*read_store_file(path), path)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except RecordingError:
+            raise
+        except (IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise corrupt_store(path, error) from None
 
     @classmethod
@@ -217,6 +220,8 @@ class Store:
     def _check(self) -> None:
         if set(self._order) - {"layout"} != set(self._attributes) | set(self._columns):
             raise ValueError("attributes are missing")
+        if not {"pos", "frame", "track_length", "person"} <= set(self._attributes):
+            raise ValueError("attributes are no tensors")
         totals = [int(length.sum()) for length in self._lengths]
         for key, a in self._attributes.items():
             if a.value.size(0) != totals[a.group] * a.width:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from itertools import chain
 from pathlib import Path
@@ -187,8 +188,14 @@ def test_a_truncated_file_is_refused(
 def test_strange_files_are_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    with pytest.raises(RecordingError, match="no such file"):
+    where = f"cannot read '{tmp_path}"
+    with pytest.raises(RecordingError, match=f"^{where}/nothing': there is no such file; check"):
         Store.open(tmp_path / "nothing")
+    with pytest.raises(RecordingError, match=rf"^{where}': expected a file \(got a folder\)"):
+        Store.open(tmp_path)
+    (tmp_path / "text").write_text("no tensors " * 10)
+    with pytest.raises(RecordingError, match=rf"^{where}/text': it is no store, or a corrupt or"):
+        Store.open(tmp_path / "text")
     save_file({"a": torch.zeros(3)}, tmp_path / "other")
     with pytest.raises(RecordingError, match="no store of recordings"):
         Store.open(tmp_path / "other")
@@ -199,6 +206,58 @@ def test_strange_files_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(3)}, tmp_path / "json", metadata=metadata)
     with pytest.raises(RecordingError, match="corrupt"):
         Store.open(tmp_path / "json")
+
+
+def test_a_file_that_may_not_be_read_says_what_the_system_says(
+    tmp_path: Path, graphs: list[SkeletonGraph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Store.write(tmp_path / "set", graphs)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(RecordingError, match=r"set': the system says 'Permission denied'; check"):
+        Store.open(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"groups": {"pos": [99, 20]}}, r"'groups' has \[99, 20\] for 'pos'"),
+        ({"groups": {"pos": [-1, 20]}}, "'groups' has"),
+        ({"groups": {"pos": [0, 0]}}, "'groups' has"),
+        ({"groups": {"pos": 3}}, "'groups' has 3"),
+        ({"groups": [1]}, "'groups' is missing or of another kind"),
+        ({"num_lengths": 0}, "'num_lengths' expected at least 1"),
+        ({"num_lengths": 10**9}, "corrupt"),
+        ({"num_lengths": None}, "'num_lengths' is missing"),
+        ({"order": ["pos"]}, "'order' lacks frame, layout, person, track_length"),
+        ({"order": [["pos"]]}, "corrupt"),
+        ({"layout": {"joints": ["a"], "bones": None}}, "expected bones as a list"),
+        ({"layout": 3}, "'layout' is missing or of another kind"),
+        ({"class_names": [1]}, "'class_names' is no list of names"),
+        ({"strings": {"name": 3}}, "corrupt"),
+        ({"meta": None}, "'meta' is missing or of another kind"),
+    ],
+)
+def test_a_header_that_was_tampered_with_is_refused(
+    tmp_path: Path, graphs: list[SkeletonGraph], change: dict, message: str
+) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = tmp_path / "set.safetensors"
+    Store.write(path, graphs)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    header = json.loads(metadata["header"])
+    for key, value in change.items():
+        both = isinstance(value, dict) and key == "groups"
+        header[key] = header[key] | value if both else value
+    save_file(tensors, tmp_path / "lie", metadata=metadata | {"header": json.dumps(header)})
+    with pytest.raises(RecordingError, match=rf"lie': .*{message}.*; write the store again$"):
+        Store.open(tmp_path / "lie")
 
 
 def test_lengths_that_lie_are_refused(tmp_path: Path, graphs: list[SkeletonGraph]) -> None:
