@@ -100,7 +100,11 @@ def read_kth_sequences(
             continue
         found = [_RANGE.match(part.strip()) for part in match.group(2).split(",")] if match else []
         pairs = [(int(r.group(1)), int(r.group(2))) for r in found if r is not None]
-        if match is None or len(pairs) != len(found) or any(not 1 <= a <= b for a, b in pairs):
+        if (
+            match is None
+            or len(pairs) != len(found)
+            or any(not 1 <= a <= b < 2**31 for a, b in pairs)
+        ):
             raise RecordingError(
                 file,
                 f"expected 'personNN_action_dN frames a-b, c-d' (got {line[:60]!r})",

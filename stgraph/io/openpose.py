@@ -21,6 +21,8 @@ __all__ = ["read_openpose", "read_openpose_folder"]
 
 #: Joints by the number of values of one person (x, y and confidence of each).
 LAYOUTS = {75: "openpose_body_25", 54: "openpose_coco_18"}
+#: Largest frame number that fits an int64, with the count of frames that follows from it.
+MAX_FRAME = 2**63 - 2
 PEOPLE = ("first", "largest", "all")
 _KEYS = ("pose_keypoints_2d", "pose_keypoints")
 #: The persons found in each frame of a video, [V, 3] (x, y, confidence) each.
@@ -122,7 +124,14 @@ def parse_frame(content: bytes, name: str) -> tuple[int, list[NDArray[np.float32
         raise RecordingError(
             name, "expected a frame number at the end of the name", remedy="rename the file"
         )
-    return int(number.group(1)), _people(parse_json(content, name), name, "")
+    digits = number.group(1).lstrip("0") or "0"
+    if len(digits) > 19 or int(digits) > MAX_FRAME:
+        raise RecordingError(
+            name,
+            f"expected a frame number up to {MAX_FRAME} (got {digits[:40]})",
+            remedy="rename it",
+        )
+    return int(digits), _people(parse_json(content, name), name, "")
 
 
 def _people(document: Any, file: str, place: str) -> list[NDArray[np.float32]]:

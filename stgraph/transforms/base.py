@@ -144,8 +144,11 @@ def groups(recording: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
     """
     if not len(number):
         return number, number
-    low, high = number.aminmax()
+    low, high = (int(end) for end in number.aminmax())
     span = high - low + 1
+    if span > 2**32:  # time stamps: their pairs might not fit an int64
+        number = number.unique(return_inverse=True)[1]
+        low, span = 0, int(number.max()) + 1
     # one number a pair: unique rows are many times slower
     pairs, group = (recording * span + number - low).unique(return_inverse=True)
     return pairs // span, group

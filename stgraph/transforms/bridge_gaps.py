@@ -9,15 +9,19 @@ from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms.base import SkeletonTransform, by_layout, with_nodes
 from stgraph.transforms.fill_missing import fill_in_time
 
+#: Most frames that the bridges of one recording may have, nearly three hours of a video.
+MOST_FILLED = 250_000
+
 
 class BridgeGaps(SkeletonTransform):
     """Joins the tracks of a person, filling the frames between them with new poses.
 
     Run it on recordings as read: it counts on frame numbers that rise by one within a track.
-    Tracks of a recording come out ordered by person, then time.
+    Tracks of a recording come out ordered by person, then time. A recording whose bridges have
+    more than 250,000 frames is refused: its frame numbers will be time stamps.
 
     Args:
-        max_gap: Most frames a bridge may have; by default any number.
+        max_gap: Most frames a bridge may have; longer gaps stay. By default any number.
         fill: ``"missing"``: poses of score 0, whose joints have no position; ``"interpolate"``:
             joints that both ends of the gap show are interpolated.
         score: Score of an interpolated joint.
@@ -38,10 +42,15 @@ class BridgeGaps(SkeletonTransform):
         self.score = score
 
     def forward(self, data: SkeletonGraph) -> SkeletonGraph:
-        """A copy with fewer, longer tracks."""
+        """A copy with fewer, longer tracks.
+
+        Raises:
+            ValueError: if the bridges of a recording have too many frames.
+        """
         if not data.num_tracks:
             return data.__copy__()
         order, joined, gap = self._plan(data)
+        _check_filled(data, gap, data.track_batch[order])
         length = data.track_length[order]
         size = length + gap
         track = torch.arange(len(order), device=order.device).repeat_interleave(size)
@@ -98,6 +107,22 @@ class BridgeGaps(SkeletonTransform):
             pos[node] = torch.where(use[..., None], filled, old_pos).flatten(0, 1)
             score[node] = torch.where(use, guess, old_score).flatten()
         return with_nodes(data, pos=pos, score=score)
+
+
+def _check_filled(data: SkeletonGraph, gap: Tensor, recording: Tensor) -> None:
+    """Refuses to fill so many frames that only time stamps can be meant."""
+    # as fractions, for the sum of time stamps may not be an int64
+    filled = torch.zeros(data.num_recordings, dtype=torch.float64, device=gap.device)
+    filled = filled.index_add_(0, recording, gap.double())
+    if float(filled.max()) > MOST_FILLED:
+        worst = int(filled.argmax())
+        name = getattr(data, "name", None)
+        name = name[worst] if isinstance(name, list) else name
+        raise ValueError(
+            f"'BridgeGaps' expected at most {MOST_FILLED:,} frames to fill in a recording (got "
+            f"{float(filled.max()):,.0f} in {'recording ' + str(worst) if name is None else name}"
+            "). Are the frame numbers time stamps? Number the frames, or set max_gap"
+        )
 
 
 def _gap_ends(exists: Tensor, new: Tensor) -> Tensor:

@@ -157,6 +157,23 @@ def test_a_bad_frame_is_named_and_can_be_skipped(
     assert graph.frame.tolist() == [0, 2]
 
 
+@pytest.mark.parametrize("number", ["9223372036854775807", "99999999999999999999", "1" * 200])
+def test_a_frame_number_that_is_too_large_names_its_file(tmp_path: Path, number: str) -> None:
+    folder = write_frames(tmp_path / "c", {0: [person()]})
+    (folder / f"v_{number}_keypoints.json").write_text(json.dumps({"people": [person()]}))
+    with pytest.raises(RecordingError, match=rf"v_{number}_keypoints.json': expected a frame num"):
+        read_openpose_folder(folder)
+
+
+def test_time_stamps_may_be_frame_numbers(tmp_path: Path) -> None:
+    folder = write_frames(
+        tmp_path / "c", {0: [person()], 33: [person()], 1732222222222: [person()]}
+    )
+    graph = read_openpose_folder(folder)
+    assert graph.frame.tolist() == [0, 33, 1732222222222]
+    assert graph.track_length.tolist() == [1, 1, 1]
+
+
 def test_folders_that_are_no_video_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no such file or folder"):
         read_openpose_folder(tmp_path / "nothing")

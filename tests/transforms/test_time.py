@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_geometric.data import Batch
 
 from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms import (
@@ -210,6 +211,28 @@ def test_gaps_are_bridged_with_poses_that_show_nothing() -> None:
     # the left hand is not seen at the near end of the gap
     assert guessed.folded_score()[:, 1].tolist() == [1, 0, 0, 0, 1, 1, 1]
     assert BridgeGaps()(data).track_length.tolist() == [91, 1]
+
+
+def test_time_stamps_for_frame_numbers_are_bridged_or_refused_in_words() -> None:
+    stamps = [0, 33, 67]
+    data = line([0, 1, 2], track_length=[1, 1, 1], frame=stamps, person=[0, 0, 0])
+    assert BridgeGaps()(data).track_length.tolist() == [68]
+    for far in (4 * 10**9, 2**63 - 2):
+        data = line([0, 1], track_length=[1, 1], frame=[0, far], person=[0, 0], name="clip")
+        with pytest.raises(ValueError, match=r"at most 250,000 frames to fill .* in clip\)\. Are"):
+            BridgeGaps()(data)
+        assert BridgeGaps(max_gap=50)(data).track_length.tolist() == [1, 1]
+
+
+def test_time_stamps_of_many_recordings_keep_their_frames_apart() -> None:
+    far = 2**63 - 2
+    graphs = [
+        line([0, 1], track_length=[1, 1], frame=[start, far], person=[0, 0]) for start in range(7)
+    ]
+    batch = Batch.from_data_list(graphs)
+    out = UniformSample(2)(batch)
+    assert out.frame.tolist() == [0, 1] * 7
+    assert out.poses_per_recording.tolist() == [2] * 7
 
 
 def test_tracks_of_one_person_that_overlap_stay_apart() -> None:
