@@ -9,7 +9,7 @@ import re
 import tarfile
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeVar, cast
 
@@ -63,7 +63,7 @@ def iter_files(
     path: str | os.PathLike[str],
     pattern: str = "",
     max_bytes: int = MAX_FILE_BYTES,
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterable[tuple[str, bytes]]:
     r"""Walks through the files of a folder, or of a tar archive without unpacking it.
 
     Nothing is ever written: members of an archive are read into memory one by one, so a name such
@@ -80,33 +80,55 @@ def iter_files(
 
     Raises:
         RecordingError: if the path does not exist, the archive is corrupt or truncated, or a file
-            is too large.
+            is too large or may not be read. :func:`read_all` can skip such a file of a folder.
     """
     path = Path(path)
     wanted = re.compile(pattern)
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            relative = file.relative_to(path).as_posix()
-            if wanted.search(relative):
-                yield relative, _raw(file, max_bytes)
-    elif not path.exists():
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        named = [(file.relative_to(path).as_posix(), file) for file in files]
+        return _Files([pair for pair in named if wanted.search(pair[0])], max_bytes)
+    if not path.exists():
         raise RecordingError(path, "there is no such file or folder", remedy=_CHECK)
-    elif ".tar" in path.suffixes or path.suffix in (".tgz", ".txz"):
-        yield from _iter_archive(path, wanted, max_bytes)
-    else:
-        yield path.name, _raw(path, max_bytes)
+    if ".tar" in path.suffixes or path.suffix in (".tgz", ".txz"):
+        return _iter_archive(path, wanted, max_bytes)
+    return _Files([(path.name, path)], max_bytes)
 
 
 _CHECK = "check the path"
 
 
+class _Files:
+    """Files by name, each read when its turn comes; one that cannot be is no end of the others."""
+
+    def __init__(self, named: Sequence[tuple[str, Path]], max_bytes: int) -> None:
+        self._named, self._max_bytes = named, max_bytes
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        for name, file in self._named:
+            yield name, _raw(file, self._max_bytes)
+
+    def readable(self, bad: list[str]) -> Iterator[tuple[str, bytes]]:
+        """Those that can be read; messages about the others go into the list."""
+        for name, file in self._named:
+            try:
+                content = _raw(file, self._max_bytes)
+            except RecordingError as error:
+                bad.append(str(error))
+            else:
+                yield name, content
+
+
 def _raw(file: Path, max_bytes: int) -> bytes:
-    size = file.stat().st_size
-    if size > max_bytes:
-        raise RecordingError(
-            file, f"expected at most {max_bytes:,} bytes (got {size:,})", remedy=_CHECK
-        )
-    return file.read_bytes()
+    try:
+        size = file.stat().st_size
+        if size <= max_bytes:
+            return file.read_bytes()
+    except OSError as error:
+        raise RecordingError(file, f"the system says {error.strerror!r}") from None
+    raise RecordingError(
+        file, f"expected at most {max_bytes:,} bytes (got {size:,})", remedy=_CHECK
+    )
 
 
 class _Bounded:
@@ -187,6 +209,7 @@ def read_all(
         files: Pairs of name and contents, for instance from :func:`iter_files`.
         reader: Called with contents and name.
         skip_bad: Whether files that cannot be read are left out, with one warning that lists them.
+            An archive that breaks off is no bad file but a bad source, and raises.
 
     Returns:
         What the reader returned for the good files, and a message for each bad one.
@@ -196,6 +219,8 @@ def read_all(
     """
     good: list[T] = []
     bad: list[str] = []
+    if skip_bad and isinstance(files, _Files):
+        files = files.readable(bad)
     for name, content in files:
         try:
             if not content:

@@ -111,6 +111,28 @@ def upper(content: bytes, name: str) -> str:
     return content.decode().upper()
 
 
+def test_a_file_that_may_not_be_read_stops_everything_or_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1", "2", "3", "big"):
+        (tmp_path / name).write_bytes(b"abc" if name != "big" else b"abc" * 99)
+    read_bytes = Path.read_bytes
+
+    def refuse(file: Path) -> bytes:
+        if file.name == "2":
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(file)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    files = iter_files(tmp_path, max_bytes=100)
+    with pytest.raises(RecordingError, match=r"cannot read '.*/2': the system says 'Permission"):
+        read_all(files, upper)
+    with pytest.warns(UserWarning, match=r"skipped 2 bad file\(s\):\n.*/2'.*denied.*\n.*/big'"):
+        good, bad = read_all(files, upper, skip_bad=True)
+    assert good == ["ABC", "ABC"]
+    assert len(bad) == 2
+
+
 def test_bad_files_stop_everything_or_are_skipped_and_listed() -> None:
     files = [("1", b"a"), ("2", b"!"), ("3", b"c"), ("4", b"")]
     with pytest.raises(RecordingError, match="cannot read '2', line 1: an exclamation mark"):
