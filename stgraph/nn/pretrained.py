@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -24,10 +25,10 @@ class StateDictMismatch(ValueError):
 def check_state_dict(
     expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], source: str
 ) -> None:
-    """Compares names and shapes strictly.
+    """Compares names and shapes strictly, and that fractions come from fractions.
 
     Raises:
-        StateDictMismatch: with every name that is missing, left over or of another shape.
+        StateDictMismatch: with every name that is missing, left over, of another shape or kind.
     """
     missing = [key for key in expected if key not in given]
     unknown = [key for key in given if key not in expected]
@@ -36,12 +37,18 @@ def check_state_dict(
         for key in expected
         if key in given and given[key].shape != expected[key].shape
     ]
-    if missing or unknown or shapes:
+    kinds = [
+        f"{key}: {given[key].dtype} instead of {expected[key].dtype}"
+        for key in expected
+        if key in given and expected[key].is_floating_point() and not given[key].is_floating_point()
+    ]
+    if missing or unknown or shapes or kinds:
         lines = [f"the weights of {source} do not fit this network:"]
         for title, names in (
             ("missing", missing),
             ("not in the network", unknown),
             ("other shapes", shapes),
+            ("other kinds of numbers", kinds),
         ):
             if names:
                 lines.append(f"  {title} ({len(names)}): {', '.join(names)}")
@@ -120,12 +127,17 @@ class PretrainedMixin:
             raise ValueError(f"{str(config_path)!r} is not JSON: {error}") from None
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{str(weights_path)!r} is damaged: {error}") from None
-        name = config.pop("model", None)
+        name = config.pop("model", None) if isinstance(config, dict) else None
+        if name is None:
+            raise ValueError(f"{str(config_path)!r} does not describe a network")
         if name != cls.__name__:
             raise ValueError(
                 f"{str(config_path)!r} describes a {name}; load it with {name}.from_pretrained"
             )
-        arguments = {key: _from_json(key, value) for key, value in config.items()}
+        try:
+            arguments = {key: _from_json(key, value) for key, value in config.items()}
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{str(config_path)!r} does not describe a {name}: {error}") from None
         arguments.update(changes)
         for key, value in arguments.items():
             if isinstance(value, dict) and "unsaved" in value:
@@ -135,8 +147,15 @@ class PretrainedMixin:
                 )
         try:
             model = cls(**arguments)
-        except TypeError as error:
-            raise ValueError(f"{str(config_path)!r} does not describe a {name}: {error}") from None
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as e:
+            raise ValueError(f"{str(config_path)!r} does not describe a {name}: {e}") from None
         assert isinstance(model, torch.nn.Module)
         check_state_dict(model.state_dict(), state, str(weights_path))
         model.load_state_dict(state)
@@ -172,6 +191,9 @@ def _from_json(key: str, value: Any) -> Any:
         return SkeletonLayout.from_dict(value["layout"])
     if isinstance(value, dict) and set(value) == {"partition"}:
         fields = value["partition"]
+        missing = [f.name for f in dataclasses.fields(Partition) if f.name not in fields]
+        if missing:
+            raise ValueError(f"the partition lacks {', '.join(missing)}")
         return Partition(
             torch.tensor(fields["edge_index"], dtype=torch.long).view(2, -1),
             torch.tensor(fields["edge_type"], dtype=torch.long),

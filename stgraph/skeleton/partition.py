@@ -27,6 +27,9 @@ class Partition:
         edge_weight: float32 [E].
         num_types: Number K of weight matrices.
         num_joints: Number V of joints.
+
+    Raises:
+        ValueError: if the tensors contradict each other or a number is out of range.
     """
 
     edge_index: Tensor
@@ -34,6 +37,24 @@ class Partition:
     edge_weight: Tensor
     num_types: int
     num_joints: int
+
+    def __post_init__(self) -> None:
+        edges = self.edge_type.numel()
+        if self.edge_index.shape != (2, edges) or self.edge_weight.shape != (edges,):
+            raise ValueError(
+                "'Partition' expected 'edge_index' [2, E], 'edge_type' [E] and 'edge_weight' [E] "
+                f"(got {list(self.edge_index.shape)}, {list(self.edge_type.shape)} and "
+                f"{list(self.edge_weight.shape)})"
+            )
+        for name, most in (("edge_index", self.num_joints), ("edge_type", self.num_types)):
+            value = getattr(self, name)
+            if edges and not (int(value.min()) >= 0 and int(value.max()) < most):
+                raise ValueError(
+                    f"'Partition' expected {name!r} within 0...{most - 1} (got {int(value.min())} "
+                    f"to {int(value.max())})"
+                )
+        if not torch.isfinite(self.edge_weight).all():
+            raise ValueError("'Partition' expected finite edge weights")
 
     @classmethod
     def from_dense(cls, dense: Tensor) -> Partition:

@@ -39,7 +39,7 @@ def load_network(folder: str | Path, **changes: Any) -> Any:
         name = json.loads(file.read_text("utf-8"))["model"]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{str(file)!r} does not describe a network") from None
-    known = [n for n in stgraph.nn.__all__ if hasattr(getattr(stgraph.nn, n), "from_pretrained")]
+    known = [n for n in stgraph.nn.encoders if hasattr(getattr(stgraph.nn, n), "from_pretrained")]
     if name not in known:
         raise ValueError(f"{str(file)!r} describes a {name!r}; known are {', '.join(known)}")
     return getattr(stgraph.nn, name).from_pretrained(folder, **changes)

@@ -19,12 +19,12 @@ from stgraph.nn.published.weights import (
     Weight,
     adjacency,
     default_strides,
+    dense_adjacency,
     layer,
     layout_of,
     norm,
     rows,
     size,
-    tensor,
     units,
 )
 from stgraph.skeleton import Partition
@@ -41,7 +41,7 @@ class PublishedCTRGCN(PublishedFormat):
 
     def build(self, state: State, options: Options) -> STGCN:
         names = [f"l{i}" for i in units(state, "l")]
-        dense = tensor(state, f"{names[0]}.gcn1.PA")
+        dense = dense_adjacency(state, f"{names[0]}.gcn1.PA")
         channels = [size(state, 0, f"{n}.gcn1.bn.weight", f"{n}.gcn1.bn.bias") for n in names]
         in_channels = size(
             state, 1, *(f"{names[0]}.gcn1.convs.0.conv{j}.weight" for j in (3, 1, 2))

@@ -11,11 +11,11 @@ from stgraph.nn.published.weights import (
     Weight,
     adjacency,
     default_strides,
+    dense_adjacency,
     layer,
     layout_of,
     norm,
     size,
-    tensor,
     units,
 )
 from stgraph.skeleton import Partition
@@ -32,7 +32,7 @@ class KTHSTGCN(PublishedFormat):
 
     def build(self, state: State, options: Options) -> STGCN:
         names = [f"conv.{i}" for i in units(state, "conv.")]
-        dense = tensor(state, f"{names[0]}.spatialConv.A")
+        dense = dense_adjacency(state, f"{names[0]}.spatialConv.A")
         channels = [size(state, 0, f"{n}.batch_n_2.weight", f"{n}.batch_n_2.bias") for n in names]
         shortcuts = [f"{n}.apply_residual.weight" in state for n in names]
         return STGCN(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from stgraph.nn.conv import CTRGraphConv, STGraphConv
@@ -63,11 +65,12 @@ def load_published(
         head_dropout: Dropout before the classifier.
 
     Raises:
-        StateDictMismatch: if the names are of no known network, or tensors are missing, left over
-            or of other shapes; the message lists them.
+        StateDictMismatch: if the names are of no known network, tensors are missing, left over or
+            of other shapes (the message lists them), or hold NaN or infinity.
     """
     source = "the state dict" if isinstance(weights, Mapping) else repr(str(weights))
     state: State = bare_names(weights) if isinstance(weights, Mapping) else read_state_dict(weights)
+    _check_tensors(state, source)
     form = _recognise(state, source)
     options = Options(
         layout,
@@ -81,10 +84,15 @@ def load_published(
         dropout,
         head_dropout,
     )
-    state = form.prepare(state, options)
-    model = form.build(state, options)
-    table = form.weights(model, state)
-    expected = to_theirs(table, model.state_dict())
+    try:
+        state = form.prepare(state, options)
+        model = form.build(state, options)
+        table = form.weights(model, state)
+        expected = to_theirs(table, model.state_dict())
+    except (ArithmeticError, LookupError, RuntimeError) as error:
+        raise StateDictMismatch(
+            f"{source} does not show the form of a {form.name} network: {error}"
+        ) from None
     if not head:
         state = {key: value for key, value in state.items() if not _is_head(key)}
     check_state_dict(expected, dict(state), f"{source} ({form.name})")
@@ -106,6 +114,16 @@ def to_published(model: STGCN, tensors: Mapping[str, Tensor] | None = None) -> d
     if tensors is None:
         return to_theirs(table, model.state_dict())
     return to_theirs(table, tensors, gradients=True)
+
+
+def _check_tensors(state: Mapping[str, Any], source: str) -> None:
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise StateDictMismatch(
+                f"{source} expected tensors (got {type(value).__name__} for {key!r})"
+            )
+        if not torch.isfinite(value).all():
+            raise StateDictMismatch(f"{source} holds NaN or infinity in {key!r}; get it again")
 
 
 def _recognise(state: State, source: str) -> PublishedFormat:

@@ -17,13 +17,13 @@ from stgraph.nn.published.weights import (
     State,
     Weight,
     default_strides,
+    dense_adjacency,
     edge_factors,
     fixed,
     layer,
     layout_of,
     norm,
     size,
-    tensor,
     units,
 )
 from stgraph.skeleton import Partition
@@ -39,7 +39,7 @@ class OriginalSTGCN(PublishedFormat):
         return any(key.startswith("st_gcn_networks.") for key in state)
 
     def build(self, state: State, options: Options) -> STGCN:
-        dense = tensor(state, "A").transpose(1, 2)
+        dense = dense_adjacency(state, "A").transpose(1, 2)
         names = [f"st_gcn_networks.{i}" for i in units(state, "st_gcn_networks.")]
         channels = [size(state, 0, f"{n}.tcn.0.weight", f"{n}.tcn.2.weight") for n in names]
         shortcuts = [f"{n}.residual.0.weight" in state for n in names]

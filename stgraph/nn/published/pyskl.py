@@ -22,6 +22,7 @@ from stgraph.nn.published.weights import (
     Weight,
     adjacency,
     default_strides,
+    dense_adjacency,
     edge_factors,
     fixed,
     layer,
@@ -90,7 +91,7 @@ class PYSKL(PublishedFormat):
     def build(self, state: State, options: Options) -> STGCN:
         prefix = self.prefix(state)
         names = [f"{prefix}gcn.{i}" for i in units(state, f"{prefix}gcn.")]
-        dense = tensor(state, f"{names[0]}.gcn.A").transpose(1, 2)
+        dense = dense_adjacency(state, f"{names[0]}.gcn.A").transpose(1, 2)
         k = dense.size(0)
         channels = [size(state, 0, f"{n}.gcn.bn.weight", f"{n}.gcn.bn.bias") for n in names]
         form = tensor(state, f"{names[0]}.gcn.conv.weight").shape

@@ -176,6 +176,21 @@ def tensor(state: State, name: str) -> Tensor:
     return state[name]
 
 
+def dense_adjacency(state: State, name: str) -> Tensor:
+    """The adjacency [K, V, V] that the network is built from.
+
+    Raises:
+        StateDictMismatch: if it is missing or of another shape.
+    """
+    dense = tensor(state, name)
+    if dense.dim() != 3 or dense.size(1) != dense.size(2) or not dense.numel():
+        raise StateDictMismatch(
+            f"the weights do not show the form of the network: expected {name} as [K, V, V] "
+            f"(got {list(dense.shape)})"
+        )
+    return dense
+
+
 def layout_of(
     layout: SkeletonLayout | str | None, known: Mapping[int, str], dense: Tensor
 ) -> SkeletonLayout:

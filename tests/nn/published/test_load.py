@@ -163,6 +163,24 @@ def test_weights_that_do_not_even_show_a_form_name_what_is_missing():
         load_published(state, BODY)
 
 
+@pytest.mark.parametrize(
+    ("adjacency", "message"),
+    [
+        ("x", "expected tensors .got str for 'A'"),
+        (torch.full((3, 5, 5), torch.nan), "holds NaN or infinity in 'A'"),
+        (torch.ones(3, 5, 4), r"expected A as \[K, V, V\] \(got \[3, 5, 4\]\)"),
+        (torch.ones(5, 5), r"expected A as \[K, V, V\] \(got \[5, 5\]\)"),
+        (torch.ones(0, 5, 5), r"expected A as \[K, V, V\]"),
+    ],
+)
+def test_an_adjacency_that_is_none_is_refused_by_name(adjacency, message):
+    state = to_published(STGCN(3, 2, BODY, channels=[4], temporal_kernel=3))
+    with pytest.raises(StateDictMismatch, match=message):
+        load_published({**state, "A": adjacency}, BODY)
+    with pytest.raises(StateDictMismatch, match="got str for 'A'"):
+        load_published({"A": "x"})
+
+
 def test_an_unknown_naming_is_told_with_the_known_ones():
     with pytest.raises(StateDictMismatch, match=r"known here \(st-gcn, PYSKL, CTR-GCN, KTH"):
         load_published({"encoder.weight": torch.zeros(2)})
