@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from stgraph.skeleton.graph import SkeletonGraph
 
 
+def fractions(name: str, value: Any) -> Tensor:
+    """Numbers as float32.
+
+    Raises:
+        ValueError: if they are none, or rows differ in length.
+    """
+    try:
+        return torch.as_tensor(value, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"'SkeletonGraph' expected numbers in {name!r} (got {type(value).__name__}: {error})"
+        ) from None
+
+
 def positions(pos: Any, layout: SkeletonLayout) -> Tensor:
     """Coordinates as float32 [P*V, D].
 
@@ -22,7 +36,7 @@ def positions(pos: Any, layout: SkeletonLayout) -> Tensor:
         ValueError: if they do not fit the layout or are not finite.
     """
     v = layout.num_joints
-    given = torch.as_tensor(pos, dtype=torch.float32)
+    given = fractions("pos", pos)
     pos = given.flatten(0, 1) if given.dim() == 3 and given.size(1) == v else given
     if pos.dim() != 2 or pos.size(0) % v or not pos.size(1):
         raise ValueError(
@@ -43,9 +57,11 @@ def features(x: Any) -> Tensor:
     """Node features as they are.
 
     Raises:
-        ValueError: if one is not finite.
+        ValueError: if they are no tensor with a row a joint, or one is not finite.
     """
-    value = torch.as_tensor(x)
+    value = x if isinstance(x, Tensor) else fractions("x", x)
+    if not value.dim():
+        raise ValueError("'SkeletonGraph' expected 'x' with one row a joint (got one number)")
     if not torch.isfinite(value).all():
         raise ValueError("'SkeletonGraph' expected finite features in 'x' (got NaN or infinity)")
     return value
@@ -74,7 +90,7 @@ def scores(value: Any) -> Tensor:
     Raises:
         ValueError: if one is not within 0...1.
     """
-    score = torch.as_tensor(value, dtype=torch.float32)
+    score = fractions("score", value)
     if score.numel():
         low, high = score.aminmax()  # NaN if one is
         if not (low >= 0 and high <= 1):
@@ -92,7 +108,7 @@ def rate(fps: Any) -> Tensor:
     Raises:
         ValueError: if it is not one number above 0.
     """
-    value = torch.as_tensor(fps, dtype=torch.float32).reshape(-1)
+    value = fractions("fps", fps).reshape(-1)
     if value.numel() != 1 or not 0 < float(value) < math.inf:
         raise ValueError(f"'SkeletonGraph' expected 'fps' above 0 (got {fps!r}); leave out unknown")
     return value

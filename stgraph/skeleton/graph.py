@@ -316,7 +316,7 @@ class SkeletonGraph(Data):
                 scores do not fit it.
         """
         layout = resolve_layout(layout)
-        pos = torch.as_tensor(pos, dtype=torch.float32)
+        pos = checks.fractions("pos", pos)
         if pos.dim() != 4 or pos.size(2) != layout.num_joints:
             raise ValueError(
                 f"'from_dense' expected [persons, frames, {layout.num_joints}, dims] for layout "
