@@ -122,9 +122,12 @@ class PretrainedMixin:
                 raise ValueError(f"{str(path)!r} holds no {file.name}; expected a saved network")
         try:
             config = json.loads(config_path.read_text(encoding="utf-8"))
-            state = load_file(weights_path)
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except OSError as error:
+            raise ValueError(f"{str(config_path)!r} cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{str(config_path)!r} is not JSON: {error}") from None
+        try:
+            state = load_file(weights_path)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{str(weights_path)!r} is damaged: {error}") from None
         name = config.pop("model", None) if isinstance(config, dict) else None

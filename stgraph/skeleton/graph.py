@@ -349,11 +349,13 @@ class SkeletonGraph(Data):
         """Coordinates of one recording as [M, T, V, D], zero where nobody is.
 
         Args:
-            num_frames: T; by default up to the last frame. Frames count from the first one.
+            num_frames: T; by default up to the last frame, at most a million. Frames count from
+                the first one.
             num_persons: M; by default as many as there are.
 
         Raises:
-            ValueError: if called on a batch.
+            ValueError: if called on a batch, or if there would be more than a million frames,
+                which only time stamps number.
         """
         if isinstance(self, Batch):
             raise ValueError("'to_dense' takes one recording; use batch.to_data_list()")
@@ -363,6 +365,11 @@ class SkeletonGraph(Data):
         frame = self.frame - self.frame.min()
         person = self.person.unique(return_inverse=True)[1][self.track]
         t = int(frame.max()) + 1 if num_frames is None else num_frames
+        if num_frames is None and t > 10**6:
+            raise ValueError(
+                f"'to_dense' expected at most 1,000,000 frames (got {t:,}). Are the frame numbers "
+                "time stamps? Number the frames, or give num_frames"
+            )
         m = int(person.max()) + 1 if num_persons is None else num_persons
         keep = (frame < t) & (person < m)
         out = self.pos.new_zeros(m, t, v, d)

@@ -65,6 +65,20 @@ def test_a_description_that_cannot_be_built_names_the_file(
         STGCN.from_pretrained(saved)
 
 
+def test_a_description_that_cannot_be_read_names_the_file(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (saved / "config.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"config\.json' is not JSON"):
+        STGCN.from_pretrained(saved)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(ValueError, match=r"config\.json' cannot be read: Permission denied"):
+        STGCN.from_pretrained(saved)
+
+
 def test_whole_numbers_are_no_weights(saved: Path) -> None:
     file = saved / "model.safetensors"
     state = load_file(file)

@@ -330,6 +330,14 @@ def test_absent_frames_and_persons_are_kept_where_published_networks_need_them()
     assert torch.equal(graph.to_dense(), dense)
 
 
+def test_time_stamps_make_no_dense_array_by_themselves():
+    far = 4 * 10**9
+    graph = random_skeleton_graph(CHAIN, [1, 1], frame=[0, far], person=[0, 0])
+    with pytest.raises(ValueError, match=r"at most 1,000,000 frames \(got 4,000,000,001\). Are"):
+        graph.to_dense()
+    assert graph.to_dense(5).shape == (1, 5, 3, 3)
+
+
 def test_scores_decide_who_is_there_where_they_are_given():
     dense = torch.zeros(1, 3, 3, 2)
     score = torch.zeros(1, 3, 3)

@@ -51,7 +51,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     for key in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+    if not isinstance(found, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()
+    ):
         raise ValueError(f"{str(path)!r} expected a dictionary of tensors (got other values)")
     return bare_names(found)
 

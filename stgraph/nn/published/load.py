@@ -69,8 +69,9 @@ def load_published(
             of other shapes (the message lists them), or hold NaN or infinity.
     """
     source = "the state dict" if isinstance(weights, Mapping) else repr(str(weights))
-    state: State = bare_names(weights) if isinstance(weights, Mapping) else read_state_dict(weights)
-    _check_tensors(state, source)
+    named = weights if isinstance(weights, Mapping) else read_state_dict(weights)
+    _check_tensors(named, source)
+    state: State = bare_names(named)
     form = _recognise(state, source)
     options = Options(
         layout,
@@ -118,9 +119,9 @@ def to_published(model: STGCN, tensors: Mapping[str, Tensor] | None = None) -> d
 
 def _check_tensors(state: Mapping[str, Any], source: str) -> None:
     for key, value in state.items():
-        if not isinstance(value, Tensor):
+        if not isinstance(key, str) or not isinstance(value, Tensor):
             raise StateDictMismatch(
-                f"{source} expected tensors (got {type(value).__name__} for {key!r})"
+                f"{source} expected names of tensors (got {type(value).__name__} for {key!r})"
             )
         if not torch.isfinite(value).all():
             raise StateDictMismatch(f"{source} holds NaN or infinity in {key!r}; get it again")

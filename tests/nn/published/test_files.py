@@ -75,6 +75,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_file_without_tensors_is_refused(tmp_path):
     path = tmp_path / "weights.pth"
-    torch.save({"epoch": 3}, path)
-    with pytest.raises(ValueError, match="expected a dictionary of tensors"):
-        read_state_dict(path)
+    for other in ({"epoch": 3}, {1: torch.zeros(2)}):
+        torch.save(other, path)
+        with pytest.raises(ValueError, match="expected a dictionary of tensors"):
+            read_state_dict(path)

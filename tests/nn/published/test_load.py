@@ -166,7 +166,7 @@ def test_weights_that_do_not_even_show_a_form_name_what_is_missing():
 @pytest.mark.parametrize(
     ("adjacency", "message"),
     [
-        ("x", "expected tensors .got str for 'A'"),
+        ("x", "expected names of tensors .got str for 'A'"),
         (torch.full((3, 5, 5), torch.nan), "holds NaN or infinity in 'A'"),
         (torch.ones(3, 5, 4), r"expected A as \[K, V, V\] \(got \[3, 5, 4\]\)"),
         (torch.ones(5, 5), r"expected A as \[K, V, V\] \(got \[5, 5\]\)"),
@@ -179,6 +179,8 @@ def test_an_adjacency_that_is_none_is_refused_by_name(adjacency, message):
         load_published({**state, "A": adjacency}, BODY)
     with pytest.raises(StateDictMismatch, match="got str for 'A'"):
         load_published({"A": "x"})
+    with pytest.raises(StateDictMismatch, match="got Tensor for 1"):
+        load_published({1: torch.zeros(2)})
 
 
 def test_an_unknown_naming_is_told_with_the_known_ones():
