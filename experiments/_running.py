@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from stgraph.cli.places import check_out_folder
 from stgraph.evaluation import read_results
 from stgraph.io import RecordingError
 
@@ -36,7 +37,7 @@ def share(text: str) -> float:
 
 
 def results_folder(path: str | Path, table: str = "table.csv") -> Path:
-    """A folder that can be written and whose table, if there is one, takes further rows.
+    """A folder that takes results, and whose table, if there is one, takes further rows.
 
     Asked before hours of work, not after them.
 
@@ -45,18 +46,10 @@ def results_folder(path: str | Path, table: str = "table.csv") -> Path:
     """
     folder = Path(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise SystemExit(
-            f"error: cannot write into {str(folder)!r} ({error.strerror}); name another --out"
-        ) from None
-    try:
+        check_out_folder(str(folder))
         read_results(folder / table)
     except ValueError as error:
-        raise SystemExit(f"error: {folder}: {error}; move it away or name another --out") from None
+        raise SystemExit(f"error: {error}") from None
     return folder
 
 

@@ -62,7 +62,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--data", required=True, help="folder or archive nw_ucla")
     parser.add_argument("--out", required=True, type=Path, help="folder for checkpoints and rows")
-    parser.add_argument("--protocol", default="cross_view", choices=NWUCLA.protocols)
+    parser.add_argument("--protocol", default="official", choices=NWUCLA.protocols)
     parser.add_argument(
         "--validate", action="store_true", help="train on camera 1 and look at camera 2 only"
     )
@@ -153,8 +153,6 @@ def main() -> None:
         checkpoint_every=200,
         gradient_clip=recipe.get("gradient_clip"),
     )
-    # results files call the official split by one word for all sets
-    protocol = "official" if args.protocol == "cross_view" else args.protocol
     rows = []
     for split in ["val"] if args.validate else ["test", "test_clean", "test_copies"]:
         data = NWUCLA(args.data, split, protocol=args.protocol, **part)
@@ -169,7 +167,7 @@ def main() -> None:
                 rows.append(
                     ResultRow(
                         dataset="nw_ucla",
-                        protocol="camera1_to_2" if args.validate else protocol,
+                        protocol="camera1_to_2" if args.validate else args.protocol,
                         split=split,
                         model=model,
                         stream=recipe["stream"],

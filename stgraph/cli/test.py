@@ -62,7 +62,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(config: Any) -> None:
     """Measures and prints."""
-    from stgraph.cli.figures import read_figures
+    from stgraph.evaluation.tables import read_entries
     from stgraph.metrics import confusion_matrix, mean_class_accuracy, top_k_accuracy, video_votes
     from stgraph.metrics.checks import has_answer
     from stgraph.tasks import load_recognition, predict_logits, read_task
@@ -72,7 +72,7 @@ def run(config: Any) -> None:
         check_limits({"batch_size": config.batch_size}, "expected --")
         check_out_file(config.out)
         if config.out is not None:
-            read_figures(Path(config.out))
+            read_entries(config.out)
     facts = read_task(config.model)["facts"]
     trained = facts.get("data", {})
     wanted = {key: value for key, value in vars(config.data).items() if value}
@@ -167,22 +167,22 @@ def _word(network: Any) -> str:
 def _write(
     path: Path, name: str, part: str, facts: Any, task: Any, figures: list[tuple[Any, Any, int]]
 ) -> None:
-    from stgraph.cli.figures import merge_figures
     from stgraph.evaluation import command_line, commit, hardware
+    from stgraph.evaluation.tables import merge_entries
 
     network = facts.get("network", {})
     stream = facts.get("input", {}).get("stream", "joint")
     rows = [
         {
             "dataset": name,
-            "protocol": str(protocol or "official").replace("cross_view", "official"),
+            "protocol": protocol or "official",
             "split": part,
             "model": _word(task.network),
             "stream": stream if isinstance(stream, str) else f"fused{len(stream)}",
             "setting": f"supervised {network.get('partition', 'unknown')}",
             "seed": int(facts.get("seed", 0)),
             "metric": metric,
-            "value": f"{value:.6g}",
+            "value": value,
             "n": n,
             "commit": commit(),
             "hardware": hardware(),
@@ -191,4 +191,4 @@ def _write(
         for protocol, values, n in figures
         for metric, value in values.items()
     ]
-    merge_figures(path, rows)
+    merge_entries(path, rows)

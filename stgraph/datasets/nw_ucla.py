@@ -24,7 +24,7 @@ class NWUCLA(SkeletonDataset):
     equal hashes of their coordinates. Report results on all 464 and on the clean 369.
 
     Protocols:
-        - ``cross_view``: train on cameras 1 and 2 (1020), test on camera 3 (464);
+        - ``official``: train on cameras 1 and 2 (1020), test on camera 3 (464);
         - ``copies_removed``: the same without the copied recordings in training (925), test 464.
 
     Splits: ``train``, ``val``, ``trainval`` (1020 or 925), ``test`` (464), ``test_clean`` (369),
@@ -62,7 +62,7 @@ class NWUCLA(SkeletonDataset):
         "JSON form: Chen et al.: Channel-wise Topology Refinement Graph Convolution. ICCV 2021."
     )
     where = "all_sqe folder named by the CTR-GCN repository (Uason-Chen/CTR-GCN)"
-    protocols = ("cross_view", "copies_removed")
+    protocols = ("official", "copies_removed")
     splits = ("train", "val", "trainval", "test", "test_clean", "test_copies", "all")
     test_camera: ClassVar[int] = 3
 

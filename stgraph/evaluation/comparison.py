@@ -171,7 +171,8 @@ def run_setting(
     run = _measure(setting, own, sets, task, folder, mark, seed, diverged)
     run.seconds = round(time.monotonic() - began, 1)
     before = map(read_run, file.parent.glob(f"{folder.name}*.json"))
-    for trained in filter(None, before):  # measured otherwise when it was trained
+    trained = next(filter(None, before), None)
+    if trained is not None:  # now only measured otherwise
         run.seconds, run.commit = trained.seconds, trained.commit
     write_run(file, run)
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -18,6 +17,7 @@ from stgraph.datasets.synthetic_kth import SyntheticKTH
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.io import Store
 from stgraph.skeleton import SkeletonLayout
+from stgraph.tasks.inspection import recordings_digest
 from stgraph.transforms import (
     DropJoints,
     Flip,
@@ -195,11 +195,10 @@ def load_comparison_sets(
     elif dataset == "nw_ucla":
         key, title = "nw_ucla", "Northwestern-UCLA"
         parts += ["test_clean", "test_copies"]
-        protocol = "cross_view" if split == "official" else split
-        raw = {p: NWUCLA(path, p, protocol=protocol, **kwargs) for p in parts}
+        raw = {p: NWUCLA(path, p, protocol=split, **kwargs) for p in parts}
     else:
         key, title = "penn_action", "Penn Action"
-        raw = {p: PennAction(path, p, protocol="official", **kwargs) for p in parts}
+        raw = {p: PennAction(path, p, protocol=split, **kwargs) for p in parts}
 
     transform = prepare_poses(**preparation)
     prepared = {part: prepared_store(source, transform) for part, source in raw.items()}
@@ -212,7 +211,7 @@ def load_comparison_sets(
         "source": None if path is None else Path(path).name,
         "synthetic": _plain(synthetic or {}) if path is None else None,
         "preparation": repr(transform),
-        "recordings": {part: _digest(source) for part, source in raw.items()},
+        "recordings": {part: recordings_digest(source) for part, source in raw.items()},
     }
     # what is left out would count as wrong: figures of fewer recordings are no official ones
     left_out = any(source.store.meta.get("skipped") for source in raw.values())
@@ -220,15 +219,6 @@ def load_comparison_sets(
     return ComparisonSets(
         key, protocol, title, raw, prepared, _pixel(raw["train"], prepared), facts
     )
-
-
-def _digest(source: Any) -> str:
-    """Of all that recordings are: places, scores, frames, lengths and classes."""
-    batch = source.batch(torch.arange(len(source)))
-    found = hashlib.sha256()
-    for name in ("pos", "score", "frame", "track_length", "person", "y"):
-        found.update(batch[name].contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]
 
 
 def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stgraph.files import replacing
 
@@ -25,7 +26,9 @@ __all__ = [
     "format_score",
     "hardware",
     "markdown_table",
+    "merge_entries",
     "merge_results",
+    "read_entries",
     "read_results",
     "results_markdown",
     "summarise",
@@ -108,19 +111,41 @@ class ResultRow:
     @property
     def key(self) -> tuple[str | int, ...]:
         """What a later measurement of the same thing has in common with this one."""
-        return (
-            self.dataset,
-            self.protocol,
-            self.split,
-            self.model,
-            self.stream,
-            self.setting,
-            self.seed,
-            self.metric,
-        )
+        return tuple(getattr(self, name) for name in KEY)
 
 
 COLUMNS = tuple(field.name for field in fields(ResultRow))
+
+
+#: Columns that a later measurement of the same thing has in common with an earlier one.
+KEY = COLUMNS[: COLUMNS.index("value")]
+
+
+def read_entries(path: str | Path) -> list[dict[str, str]]:
+    """The lines of a result file as they stand there, whatever their words; none without a file.
+
+    Sets, streams and parts of a user's own are words that :class:`ResultRow` does not know.
+
+    Raises:
+        ValueError: if it is another kind of file; names the line.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text("utf-8"), newline=""))
+        entries = list(reader)
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f"{str(path)!r} is no CSV file; name another") from None
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise ValueError(
+            f"{str(path)!r} is no file of results: expected the columns {', '.join(COLUMNS)} "
+            f"(got {', '.join(reader.fieldnames or ('none',))}); name another"
+        )
+    for line, entry in enumerate(entries, start=2):
+        if None in entry or None in entry.values():
+            raise ValueError(f"{str(path)!r}, line {line}: expected {len(COLUMNS)} entries")
+    return entries
 
 
 def read_results(path: str | Path) -> list[ResultRow]:
@@ -129,48 +154,51 @@ def read_results(path: str | Path) -> list[ResultRow]:
     Raises:
         ValueError: if the columns are others or an entry is none of its kind; names the line.
     """
-    path = Path(path)
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(
-                f"{path.name} expected the columns {', '.join(COLUMNS)} "
-                f"(got {', '.join(reader.fieldnames or ('none',))})"
-            )
-        rows = []
-        for entry in reader:
-            try:
-                numbers = {"seed": int(entry["seed"]), "n": int(entry["n"])}
-                value = float(entry["value"])
-                rows.append(ResultRow(**{**entry, **numbers, "value": value}))  # type: ignore[arg-type]
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{path.name}, line {reader.line_num}: {error}") from None
+    rows = []
+    for line, entry in enumerate(read_entries(path), start=2):
+        try:
+            numbers = {"seed": int(entry["seed"]), "n": int(entry["n"])}
+            value = float(entry["value"])
+            rows.append(ResultRow(**{**entry, **numbers, "value": value}))  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{str(path)!r}, line {line}: {error}") from None
     return rows
 
 
-def merge_results(path: str | Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """Adds rows to a result file; a row measured again replaces the old one in its place.
+def merge_entries(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Adds lines to a result file; one measured again replaces the old one in its place.
 
     The file is written under another name first, so that a reader never sees half of it.
 
     Args:
         path: CSV file; it and its folder are made if need be.
-        rows: New rows.
+        entries: New lines, a value for each column.
 
-    Returns:
-        All rows of the file.
+    Raises:
+        ValueError: if the file is of another kind.
     """
-    path = Path(path)
-    table = {row.key: row for row in read_results(path)}
-    table |= {row.key: row for row in rows}
+    table = {}
+    for entry in (*read_entries(path), *entries):
+        value = f"{float(entry['value']):.6g}"
+        table[tuple(str(entry[name]) for name in KEY)] = {**entry, "value": value}
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for row in table.values():
-            writer.writerow({**asdict(row), "value": f"{row.value:.6g}"})
-    return list(table.values())
+        writer.writerows(table.values())
+
+
+def merge_results(path: str | Path, rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """Adds rows to a result file that holds no others, see :func:`merge_entries`.
+
+    Returns:
+        All rows of the file.
+
+    Raises:
+        ValueError: see :func:`read_results`.
+    """
+    read_results(path)
+    merge_entries(path, map(asdict, rows))
+    return read_results(path)
 
 
 # --- means and spreads are computed, not stored ---------------------------------------------------

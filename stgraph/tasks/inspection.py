@@ -13,7 +13,6 @@ from stgraph.tasks.data import (
     source_class_names,
     source_indices,
     source_labels,
-    source_num_poses,
 )
 
 
@@ -57,30 +56,45 @@ def _bad_label(source: Any, part: str, i: int, label: int, num_classes: int) -> 
 
 
 def data_digest(data: SkeletonDataModule) -> str:
-    """A short word that recordings of other classes, labels, lengths or positions do not share.
+    """A short word that no other training and validation recordings or class names share.
+
+    Raises:
+        RecordingError: see :func:`recordings_digest`.
+    """
+    found = hashlib.sha256(repr(data.class_names).encode())
+    for part, source in _parts(data):
+        found.update(recordings_digest(source, part).encode())
+    return found.hexdigest()[:16]
+
+
+def recordings_digest(source: Any, part: str = "the recordings") -> str:
+    """A short word that recordings of other places, scores, frames or classes do not share.
 
     Where the recordings lie does not matter: a data set may be moved.
+
+    Args:
+        source: A data set or a store.
+        part: What to call recordings that lie in no file.
 
     Raises:
         RecordingError: if a coordinate is no number; names the recording.
     """
-    found = hashlib.sha256(repr(data.class_names).encode())
-    for part, source in _parts(data):
-        for numbers in (source_labels(source), source_num_poses(source)):
-            found.update(numbers.numpy().tobytes())
-        first, store = 0, getattr(source, "store", source)
-        for indices in source_indices(source).split(256):  # a loader would draw random numbers
-            batch = store.batch(indices)
-            bad = ~batch.pos.isfinite().all(dim=1)
-            if bool(bad.any()):
-                raise RecordingError(
-                    _file(source, part),
-                    "a coordinate is no number",
-                    place=_place(source, first + int(batch.batch[bad][0])),
-                    remedy="set missing joints to 0 with score 0",
-                )
-            found.update(batch.pos.numpy().tobytes())
-            first += batch.num_recordings
+    found = hashlib.sha256()
+    first, store = 0, getattr(source, "store", source)
+    for indices in source_indices(source).split(4096):  # a loader would draw random numbers
+        batch = store.batch(indices)
+        bad = ~batch.pos.isfinite().all(dim=1)
+        if bool(bad.any()):
+            raise RecordingError(
+                _file(source, part),
+                "a coordinate is no number",
+                place=_place(source, first + int(batch.batch[bad][0])),
+                remedy="set missing joints to 0 with score 0",
+            )
+        for name in ("pos", "score", "frame", "track_length", "person", "y"):
+            if name in batch:
+                found.update(batch[name].contiguous().numpy().tobytes())
+        first += batch.num_recordings
     return found.hexdigest()[:16]
 
 

@@ -45,7 +45,7 @@ def shares(a: Any, b: Any, column: str) -> bool:
 
 
 # --- Northwestern-UCLA ----------------------------------------------------------------------------
-def test_nw_ucla_cross_view(real: Real) -> None:
+def test_nw_ucla_cameras(real: Real) -> None:
     parts = assert_parts(real, NWUCLA, 1020, 464)
     assert set(parts["trainval"].column("camera")) == {1, 2}
     assert set(parts["test"].column("camera")) == {3}
@@ -266,7 +266,7 @@ def test_classes_and_splits_are_those_of_the_facts(shared: Path) -> None:
 
 def test_a_real_split_behaves_as_a_pyg_data_set(real: Real) -> None:
     test = real(NWUCLA, "test")
-    assert repr(test) == "NWUCLA(464, split='test', protocol='cross_view')"
+    assert repr(test) == "NWUCLA(464, split='test', protocol='official')"
     assert (test.num_classes, test.num_node_features) == (10, 0)
     some = test[10:20][[3, 1]]
     assert len(some) == 2

@@ -6,6 +6,7 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,9 @@ from stgraph.evaluation.tables import (
     format_score,
     hardware,
     markdown_table,
+    merge_entries,
     merge_results,
+    read_entries,
     read_results,
     results_markdown,
     summarise,
@@ -95,11 +98,47 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     merge_results(file, [ROW])
     file.write_text(file.read_text("utf-8").replace("0.875", "high"), "utf-8")
-    with pytest.raises(ValueError, match=r"table\.csv, line 2: .*high"):
+    with pytest.raises(ValueError, match=r"table\.csv', line 2: .*high"):
         read_results(file)
     file.write_text("a,b\n1,2\n", "utf-8")
     with pytest.raises(ValueError, match=r"expected the columns dataset, .* \(got a, b\)"):
         read_results(file)
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    """A figure of a set of the user's own."""
+    values = ["store_mine", "own", "test", "stgcn1", "relative", "supervised spatial", 0, "top1"]
+    return dict(zip(COLUMNS, [*values, "0.5", 4, "c", "h", "stgraph"], strict=True)) | changes
+
+
+def test_a_figure_measured_again_replaces_the_old_one_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.csv"
+    merge_entries(path, [entry(), entry(metric="top5")])
+    merge_entries(path, [entry(value="0.75"), entry(seed=1)])
+    found = [(r["seed"], r["metric"], r["value"]) for r in read_entries(path)]
+    assert found == [("0", "top1", "0.75"), ("0", "top5", "0.5"), ("1", "top1", "0.5")]
+
+
+def test_the_files_of_named_sets_are_results_files(tmp_path: Path) -> None:
+    merge_entries(tmp_path / "a.csv", [entry(dataset="kth", stream="joint")])
+    assert [r.value for r in read_results(tmp_path / "a.csv")] == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name,age\nx,3\n", "is no file of results: expected the columns dataset, protocol"),
+        (b"\xff\xfe\x00", "is no CSV file"),
+        (b"", "is no file of results"),
+        ((",".join(COLUMNS) + "\nkth,official\n").encode(), "line 2: expected 13 entries"),
+    ],
+)
+def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        merge_entries(path, [entry()])
+    assert path.read_bytes() == content
 
 
 def test_seeds_are_summarised_by_mean_and_sample_deviation() -> None:

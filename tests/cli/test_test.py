@@ -1,0 +1,37 @@
+"""``stgraph test --out`` adds to its file, and never to one that holds something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stgraph.evaluation.tables import KEY, read_entries
+from stgraph.io import Store
+from tests.cli.conftest import make_graphs
+
+Run = Callable[..., Any]
+
+
+def test_test_adds_to_its_file_and_spares_others(
+    stgraph: Run, trained: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    Store.write(other, make_graphs(24, seed=1), class_names=["sit down", "stand up", "wave"])
+    test = ["test", "--model", trained / "model", "--out", tmp_path / "a.csv"]
+    for options in ([], ["--part", "val"], ["--data.name", "store", "--data.path", other], []):
+        result = stgraph(*test, *options)
+        assert result.code == 0, result.err
+    rows = read_entries(tmp_path / "a.csv")
+    assert {(r["dataset"], r["split"]) for r in rows} == {
+        ("store_mine", "test"),
+        ("store_mine", "val"),
+        ("store_other", "test"),
+    }
+    assert len(rows) == len({tuple(r[name] for name in KEY) for r in rows})
+    (tmp_path / "b.csv").write_text("my,own\n1,2\n")
+    refused = stgraph(*test[:-1], tmp_path / "b.csv")
+    assert refused.code == 2
+    assert refused.out == ""
+    assert "b.csv' is no file of results" in refused.err
+    assert (tmp_path / "b.csv").read_text() == "my,own\n1,2\n"
