@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,8 @@ def results_folder(path: str | Path, table: str = "table.csv") -> Path:
 
 def run(main: Callable[[], None]) -> None:
     """Calls a script's main function; what a user can mend ends in one line."""
+    # a terminated script ends its worker processes too, as an interrupted one does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
     except KeyboardInterrupt:

@@ -92,6 +92,8 @@ def open_part(
                 f"a store is split by its column 'split' and takes no --data.protocol (got "
                 f"{protocol!r})"
             )
+        if args:
+            raise ValueError(f"a store takes no --data.args (got {', '.join(args)})")
         return StoreSplit(Store.open(path or ""), part)
     chosen = dataset_classes()[name]
     options = dict(args or {})

@@ -66,6 +66,7 @@ def run(config: Any) -> None:
     from stgraph.metrics import confusion_matrix, mean_class_accuracy, top_k_accuracy, video_votes
     from stgraph.metrics.checks import has_answer
     from stgraph.tasks import load_recognition, predict_logits, read_task
+    from stgraph.tasks.inspection import check_source_labels
     from stgraph.tasks.limits import check_limits
 
     with choosing("test"):
@@ -89,6 +90,7 @@ def run(config: Any) -> None:
     task = load_recognition(config.model)
     if not len(dataset):
         raise ValueError(f"the part {config.part!r} of {chosen['name']} is empty")
+    check_source_labels(dataset, task.num_classes)
     names = tuple(task.class_names or ())
     own = tuple(dataset.class_names or ())
     if names and own and names != own:

@@ -27,17 +27,31 @@ def check_labels(data: SkeletonDataModule, num_classes: int) -> None:
         RecordingError: names the recording.
     """
     for part, source in _parts(data):
-        store = getattr(source, "store", source)
-        y = store.y
-        if y.shape != (len(store),) or y.is_floating_point():
-            raise RecordingError(
-                _file(source, part),
-                f"expected one whole number 'y' a recording (got {_kind(y)})",
-                remedy="write the class of each recording as a whole number",
-            )
-        y = source_labels(source)
-        for i in ((y < 0) | (y >= num_classes)).nonzero().flatten().tolist()[:1]:
-            raise _bad_label(source, part, i, int(y[i]), num_classes)
+        check_source_labels(source, num_classes, part)
+
+
+def check_source_labels(source: Any, num_classes: int, part: str = "the recordings") -> None:
+    """:func:`check_labels` for one data set or store.
+
+    Args:
+        source: The recordings.
+        num_classes: Number C of classes.
+        part: What to call recordings that lie in no file.
+
+    Raises:
+        RecordingError: names the recording.
+    """
+    store = getattr(source, "store", source)
+    y = store.y
+    if y.shape != (len(store),) or y.is_floating_point():
+        raise RecordingError(
+            _file(source, part),
+            f"expected one whole number 'y' a recording (got {_kind(y)})",
+            remedy="write the class of each recording as a whole number",
+        )
+    y = source_labels(source)
+    for i in ((y < 0) | (y >= num_classes)).nonzero().flatten().tolist()[:1]:
+        raise _bad_label(source, part, i, int(y[i]), num_classes)
 
 
 def _kind(y: Tensor) -> str:

@@ -35,3 +35,28 @@ def test_test_adds_to_its_file_and_spares_others(
     assert refused.out == ""
     assert "b.csv' is no file of results" in refused.err
     assert (tmp_path / "b.csv").read_text() == "my,own\n1,2\n"
+
+
+def test_recordings_without_a_class_are_refused_before_they_are_predicted(
+    stgraph: Run, trained: Path, tmp_path: Path
+) -> None:
+    graphs = make_graphs(24, seed=1)
+    for graph in graphs:
+        del graph.y
+    other = tmp_path / "other.safetensors"
+    Store.write(other, graphs, class_names=["sit down", "stand up", "wave"])
+    test = ["test", "--model", trained / "model", "--data.name", "store", "--data.path", other]
+    refused = stgraph(*test)
+    assert refused.code == 1
+    assert refused.out == ""
+    assert f"'{other}'" in refused.err
+    assert "it has no class (y is -1 or missing)" in refused.err
+
+
+def test_a_store_takes_no_arguments_of_a_class(stgraph: Run, trained: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    Store.write(other, make_graphs(24, seed=1), class_names=["sit down", "stand up", "wave"])
+    test = ["test", "--model", trained / "model", "--data.name", "store", "--data.path", other]
+    refused = stgraph(*test, "--data.args", "{seed: 1}")
+    assert refused.code == 1
+    assert "a store takes no --data.args (got seed)" in refused.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 
 import _running
@@ -64,3 +65,12 @@ def test_errors_and_interrupts_end_in_one_line() -> None:
         _running.run(bad)
     with pytest.raises(SystemExit, match="the same command goes on from here"):
         _running.run(stopped)
+
+
+def test_a_terminated_script_ends_like_an_interrupted_one() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit, match="the same command goes on from here"):
+            _running.run(lambda: signal.raise_signal(signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
