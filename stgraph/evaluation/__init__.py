@@ -28,15 +28,11 @@ from stgraph.evaluation.control_scores import (
 from stgraph.evaluation.controls import (
     NO_POSE,
     accuracy,
-    as_batch,
     logistic_regression,
     majority_class,
-    motion_statistics,
     nearest_neighbour_pose,
     resampled_poses,
-    rich_motion_statistics,
     visibility_only,
-    visibility_statistics,
 )
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.evaluation.recipes import (
@@ -46,6 +42,12 @@ from stgraph.evaluation.recipes import (
     count_parameters,
     equal_width,
     fingerprint,
+)
+from stgraph.evaluation.statistics import (
+    as_batch,
+    motion_statistics,
+    rich_motion_statistics,
+    visibility_statistics,
 )
 from stgraph.evaluation.tables import (
     ResultRow,

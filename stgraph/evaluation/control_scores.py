@@ -17,13 +17,12 @@ from stgraph.evaluation.comparison import score_predictions
 from stgraph.evaluation.comparison_sets import ComparisonSets
 from stgraph.evaluation.controls import (
     NO_POSE,
-    as_batch,
     logistic_regression,
     majority_class,
     nearest_neighbour_pose,
-    rich_motion_statistics,
     visibility_only,
 )
+from stgraph.evaluation.statistics import as_batch, rich_motion_statistics
 from stgraph.evaluation.tables import ResultRow, command_line, commit, hardware
 from stgraph.files import replacing
 from stgraph.tasks import Predictions

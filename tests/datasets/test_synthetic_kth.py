@@ -19,11 +19,10 @@ from stgraph.datasets.synthetic_kth import (
 )
 from stgraph.evaluation.controls import (
     accuracy,
-    as_batch,
     logistic_regression,
-    motion_statistics,
     visibility_only,
 )
+from stgraph.evaluation.statistics import as_batch, motion_statistics
 from stgraph.skeleton import resolve_layout
 
 LAYOUT = resolve_layout("openpose_body_25")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch_geometric.data import Batch
 
 from stgraph.evaluation import ComparisonSets, Recipe, prepare_poses
 from stgraph.io import Store
@@ -79,3 +80,42 @@ def tiny_sets(key: str = "kth_synthetic", **changed: list[SkeletonGraph]) -> Com
     prepared["trainval"] = Store.from_graphs(both, class_names=CLASSES)
     assert resolve_layout("openpose_coco_18") == prepared["train"].layout
     return ComparisonSets(key, "official", "Tiny", raw, prepared, 0.05, {"dataset": key})
+
+
+def recording(
+    generator: torch.Generator, poses: int = 12, y: int = 0, shift: float = 0.0, tracks: int = 2
+) -> SkeletonGraph:
+    """Random poses in tracks with a gap between, a fifth of the joints missing."""
+    pos = torch.randn(poses, 13, 2, generator=generator) + shift * torch.arange(13)[:, None]
+    score = (torch.rand(poses, 13, generator=generator) > 0.2).float()
+    length = torch.full((tracks,), poses // tracks)
+    frame = torch.arange(poses) + 5 * (torch.arange(poses) // (poses // tracks))
+    return SkeletonGraph(
+        pos * score[..., None],
+        layout="penn_13",
+        score=score,
+        frame=frame,
+        track_length=length,
+        person=torch.zeros(tracks, dtype=torch.long),
+        y=torch.tensor([y]),
+    )
+
+
+def empty(y: int = 0) -> SkeletonGraph:
+    """A recording in which nobody was found."""
+    nothing = torch.zeros(0, dtype=torch.long)
+    return SkeletonGraph(
+        torch.zeros(0, 2),
+        layout="penn_13",
+        score=torch.zeros(0),
+        frame=nothing,
+        track_length=nothing,
+        person=nothing,
+        y=torch.tensor([y]),
+    )
+
+
+def classes(generator: torch.Generator, each: int, empties: int = 0) -> Batch:
+    """Two classes that differ in their mean pose."""
+    graphs = [recording(generator, y=y, shift=0.5 * y) for y in (0, 1) for _ in range(each)]
+    return Batch.from_data_list([*graphs, *(empty() for _ in range(empties))])
