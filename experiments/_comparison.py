@@ -15,6 +15,7 @@ from _running import positive, positive_int, share
 
 from stgraph.evaluation import (
     AUGMENTATIONS,
+    FUSIONS,
     VIEWS,
     ComparisonSets,
     Recipe,
@@ -99,6 +100,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument("--edge-importance", action=argparse.BooleanOptionalAction, default=None)
     recipe.add_argument("--augment", choices=AUGMENTATIONS)
     recipe.add_argument("--views", choices=tuple(VIEWS))
+    recipe.add_argument(
+        "--fuse",
+        choices=FUSIONS,
+        help="test the network with logistic regression on motion statistics beside it",
+    )
     recipe.add_argument("--score-channel", action=argparse.BooleanOptionalAction, default=None)
     recipe.add_argument("--streams", nargs="+", choices=STREAMS)
     recipe.add_argument(
@@ -227,7 +233,8 @@ def heading(sets: ComparisonSets, recipe: Recipe, what: str, out: Path) -> None:
         "training": f"{recipe.optimizer}, rate {recipe.lr:g} ({recipe.schedule}), batch "
         f"{recipe.batch_size}, {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, "
         + ("not augmented" if recipe.augment == "none" else f"augmentation: {recipe.augment}")
-        + ("; tested on the mean over stretches of time" * (recipe.views == "stretches")),
+        + ("; tested on the mean over stretches of time" * (recipe.views == "stretches"))
+        + ("; with logistic regression beside" * (recipe.fuse == "statistics")),
         "kept in": f"{out} (the same command goes on where it was stopped)",
     }
     for name, text in lines.items():

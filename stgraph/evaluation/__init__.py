@@ -27,6 +27,7 @@ from stgraph.evaluation.control_scores import (
 )
 from stgraph.evaluation.controls import (
     NO_POSE,
+    LogisticRegressionOfStatistics,
     accuracy,
     logistic_regression,
     majority_class,
@@ -34,6 +35,7 @@ from stgraph.evaluation.controls import (
     resampled_poses,
     visibility_only,
 )
+from stgraph.evaluation.fusion import FUSIONS, companion, fuse
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.evaluation.recipes import (
     Recipe,
@@ -73,6 +75,9 @@ comparisons = [
     "build_network",
     "count_parameters",
     "equal_width",
+    "companion",
+    "fuse",
+    "FUSIONS",
     "fingerprint",
 ]
 recordings = [
@@ -86,6 +91,7 @@ recordings = [
 control_baselines = [
     "majority_class",
     "logistic_regression",
+    "LogisticRegressionOfStatistics",
     "visibility_only",
     "nearest_neighbour_pose",
     "motion_statistics",

@@ -18,12 +18,14 @@ from pathlib import Path
 import torch
 
 from stgraph.evaluation.comparison_sets import VIEWS, ComparisonSets
+from stgraph.evaluation.fusion import companion, fuse
 from stgraph.evaluation.recipes import (
     Recipe,
     Setting,
     build_network,
     count_parameters,
     fingerprint,
+    measured_name,
     model_name,
     stream_name,
 )
@@ -123,14 +125,14 @@ def run_setting(
         recipe: What all rows share.
         sets: The recordings.
         seed: Decides first weights, order, dropout and augmentation.
-        out: Folder: ``runs/NAME.json`` is the result (``runs/NAME-VIEWS.json`` where several views
-            are tested), ``runs/NAME/`` holds checkpoints and history.
+        out: Folder: ``runs/NAME/`` holds checkpoints and history, ``runs/NAME.json`` the result
+            (``NAME-VIEWS.json``, ``NAME-with-FUSE.json`` where it was tested in these ways).
         progress: Show a line an epoch.
     """
     own = setting.applied(recipe)
     mark = fingerprint(setting, recipe, sets, seed)
     folder = Path(out) / "runs" / "-".join([*setting.words.split(), f"seed{seed}", mark])
-    file = folder.with_name(folder.name + _measured(own))
+    file = folder.with_name(f"{folder.name}{measured_name(own)}.json")
     kept = read_run(file)
     if kept is not None:
         kept.name = setting.name
@@ -178,11 +180,6 @@ def run_setting(
     return run
 
 
-def _measured(recipe: Recipe) -> str:
-    """How the file of a run ends: what was trained once can be measured in several ways."""
-    return ".json" if recipe.views == "whole" else f"-{recipe.views}.json"
-
-
 def _measure(
     setting: Setting,
     recipe: Recipe,
@@ -198,6 +195,7 @@ def _measure(
     best = epochs if setting.refit else _best_epoch(history)
     scores: dict[str, dict[str, dict[str, float]]] = {"best": {}, "last": {}}
     confusion: list[list[int]] = []
+    beside = companion(recipe.fuse, sets, setting.refit)
     parts = [*(() if setting.refit else ("val",)), *sets.tests]
     for epoch in scores:
         checkpoint = folder / (
@@ -208,6 +206,8 @@ def _measure(
         task.load_state_dict(load_checkpoint(checkpoint)["state_dict"])
         for part in parts:
             predictions = predict_views(task, sets.prepared[part], VIEWS[recipe.views])
+            if beside is not None:
+                predictions = fuse(predictions, beside(sets.prepared[part], task.num_classes))
             for level, figures in score_predictions(predictions, sets.videos(part)).items():
                 scores[epoch][part if level == "range" else f"{part}_video"] = figures
             if epoch == "best" and part == sets.tests[0]:
@@ -319,7 +319,7 @@ def _runs(
     waiting: list[Job] = []
     for setting, seed in jobs:
         mark = fingerprint(setting, recipe, sets, seed)
-        name = f"*-seed{seed}-{mark}{_measured(setting.applied(recipe))}"
+        name = f"*-seed{seed}-{mark}{measured_name(setting.applied(recipe))}.json"
         kept = next(iter((out / "runs").glob(name)), None)
         if kept is not None and (run := read_run(kept)) is not None:
             run.name = setting.name

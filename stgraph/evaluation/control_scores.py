@@ -55,7 +55,7 @@ class Control(NamedTuple):
 
 
 def _rich(train: Any, asked: Any, val: Any, **kwargs: Any) -> Tensor:
-    return logistic_regression(train, asked, val, rich_motion_statistics, **kwargs)
+    return logistic_regression(train, asked, val, features=rich_motion_statistics, **kwargs)
 
 
 def _rich_refit(train: Any, asked: Any, val: Any) -> Tensor:

@@ -17,6 +17,7 @@ from stgraph.evaluation.statistics import as_batch, motion_statistics, visibilit
 
 __all__ = [
     "NO_POSE",
+    "LogisticRegressionOfStatistics",
     "accuracy",
     "logistic_regression",
     "majority_class",
@@ -51,58 +52,90 @@ def majority_class(train: Any, test: Any) -> Tensor:
     return most.expand(as_batch(test).num_recordings).clone()
 
 
-def logistic_regression(
-    train: Any,
-    test: Any,
-    validation: Any | None = None,
-    features: Callable[[Any], Tensor] = motion_statistics,
-    strengths: Sequence[float] = STRENGTHS,
-    refit: bool = False,
-) -> Tensor:
+class LogisticRegressionOfStatistics:
     """Logistic regression on standardised features of whole recordings.
+
+    Recordings without a pose train nothing.
 
     Args:
         train: Training recordings (see :func:`as_batch`).
-        test: Test recordings; they choose nothing.
         validation: Recordings that choose the strength; by default every fifth training recording
             of each class.
         features: Function of a batch to features [B, F].
         strengths: Inverse regularisation strengths to choose among.
         refit: Whether the final model is fitted on training and validation recordings together.
+    """
+
+    def __init__(
+        self,
+        train: Any,
+        validation: Any | None = None,
+        features: Callable[[Any], Tensor] = motion_statistics,
+        strengths: Sequence[float] = STRENGTHS,
+        refit: bool = False,
+    ) -> None:
+        self.features = features
+        x, y = self._table(train)
+        if validation is None:
+            held = torch.zeros_like(y, dtype=torch.bool)
+            for label in y.unique():
+                held[(y == label).nonzero()[::5, 0]] = True
+            x_val, y_val, x_fit, y_fit = x[held], y[held], x[~held], y[~held]
+        else:
+            (x_val, y_val), x_fit, y_fit = self._table(validation), x, y
+            if refit:
+                x, y = torch.cat([x, x_val]), torch.cat([y, y_val])
+        scores = [
+            self._fitted(x_fit, y_fit, c).score(x_val.numpy(), y_val.numpy()) for c in strengths
+        ]
+        #: The strength that was chosen.
+        self.strength = strengths[max(range(len(strengths)), key=scores.__getitem__)]
+        self.model = self._fitted(x, y, self.strength)
+
+    def _table(self, data: Any) -> tuple[Tensor, Tensor]:
+        batch = as_batch(data)
+        posed = batch.poses_per_recording > 0
+        return self.features(batch)[posed], batch.y[posed]
+
+    def _fitted(self, x: Tensor, y: Tensor, strength: float) -> Any:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=3000))
+        return model.fit(x.numpy(), y.numpy())
+
+    def predict(self, data: Any) -> Tensor:
+        """Predicted classes, int64 [B]; :data:`NO_POSE` for a recording without a pose."""
+        batch = as_batch(data)
+        predicted = torch.from_numpy(self.model.predict(self.features(batch).numpy()))
+        return torch.where(batch.poses_per_recording > 0, predicted, NO_POSE)
+
+    def log_probabilities(self, data: Any, num_classes: int) -> Tensor:
+        """Logarithms of the probabilities of classes, float32 [B, C]; -inf of those never seen."""
+        found = torch.from_numpy(
+            self.model.predict_log_proba(self.features(as_batch(data)).numpy())
+        )
+        out = found.new_full((found.size(0), num_classes), float("-inf"))
+        out[:, torch.from_numpy(self.model.classes_)] = found
+        return out.float()
+
+
+def logistic_regression(
+    train: Any, test: Any, validation: Any | None = None, **kwargs: Any
+) -> Tensor:
+    """Predict with :class:`LogisticRegressionOfStatistics`.
+
+    Args:
+        train: Training recordings (see :func:`as_batch`).
+        test: Test recordings; they choose nothing.
+        validation: Recordings that choose the strength.
+        **kwargs: Further arguments of :class:`LogisticRegressionOfStatistics`.
 
     Returns:
         Predicted classes, int64 [B].
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    def table(data: Any) -> tuple[Tensor, Tensor, Tensor]:
-        batch = as_batch(data)
-        return features(batch), batch.y, batch.poses_per_recording > 0
-
-    def fit(x: Tensor, y: Tensor, strength: float) -> Any:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=3000))
-        return model.fit(x.numpy(), y.numpy())
-
-    x, y, posed = table(train)
-    x, y = x[posed], y[posed]
-    if validation is None:
-        held = torch.zeros_like(y, dtype=torch.bool)
-        for label in y.unique():
-            held[(y == label).nonzero()[::5, 0]] = True
-        x_val, y_val, x_fit, y_fit = x[held], y[held], x[~held], y[~held]
-        refit = True
-    else:
-        x_val, y_val, posed = table(validation)
-        x_val, y_val, x_fit, y_fit = x_val[posed], y_val[posed], x, y
-        if refit:
-            x, y = torch.cat([x, x_val]), torch.cat([y, y_val])
-    scores = [fit(x_fit, y_fit, c).score(x_val.numpy(), y_val.numpy()) for c in strengths]
-    strength = strengths[max(range(len(strengths)), key=scores.__getitem__)]
-    x_test, _, posed = table(test)
-    predicted = torch.from_numpy(fit(x, y, strength).predict(x_test.numpy()))
-    return torch.where(posed, predicted, torch.full_like(predicted, NO_POSE))
+    return LogisticRegressionOfStatistics(train, validation, **kwargs).predict(test)
 
 
 def visibility_only(train: Any, test: Any, validation: Any | None = None, **kwargs: Any) -> Tensor:

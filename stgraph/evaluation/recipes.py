@@ -23,6 +23,7 @@ __all__ = [
     "count_parameters",
     "equal_width",
     "fingerprint",
+    "measured_name",
     "model_name",
     "stream_name",
 ]
@@ -57,6 +58,8 @@ class Recipe:
             :meth:`ComparisonSets.augmentation`.
         views: What is tested of a recording: ``"whole"``, or ``"stretches"``: the mean over the
             whole and six stretches of three quarters and a half of its frames.
+        fuse: What has a say beside the network when it is tested: ``"none"``, or ``"statistics"``:
+            logistic regression on motion statistics of the same recordings, with equal weight.
         distance: Of the spatial configuration: ``"measured"`` on training, or ``"hops"``.
     """
 
@@ -82,6 +85,7 @@ class Recipe:
     ema_decay: float | None = None
     augment: str = "report"
     views: str = "whole"
+    fuse: str = "none"
     distance: str = "measured"
 
 
@@ -159,7 +163,13 @@ def model_name(recipe: Recipe) -> str:
     inputs = [*recipe.streams, *(["score"] if recipe.score_channel else [])]
     if inputs != ["joint"]:
         name += f"-{'+'.join(inputs)}"
-    return name if recipe.views == "whole" else f"{name}-{recipe.views}"
+    return name + measured_name(recipe)
+
+
+def measured_name(recipe: Recipe) -> str:
+    """How a trained network is tested, in words after its name; none for the usual way."""
+    views = "" if recipe.views == "whole" else f"-{recipe.views}"
+    return views if recipe.fuse == "none" else f"{views}-with-{recipe.fuse}"
 
 
 def stream_name(recipe: Recipe) -> str:
@@ -192,11 +202,12 @@ def equal_width(setting: Setting, recipe: Recipe, sets: ComparisonSets, paramete
 
 
 def fingerprint(setting: Setting, recipe: Recipe, sets: ComparisonSets, seed: int) -> str:
-    """Of everything that decides what is trained, except the code; views are of testing alone."""
+    """Of everything that decides what is trained, except the code and how it is tested."""
     row = asdict(setting)
     for cosmetic in ("name", "words", "control"):
         row.pop(cosmetic)
     trained = asdict(setting.applied(recipe))
     trained.pop("views")
+    trained.pop("fuse")
     facts = [row, trained, sets.facts, seed]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

@@ -26,6 +26,8 @@ from stgraph.evaluation import (
     strongest_control,
 )
 from stgraph.evaluation import comparison as module
+from stgraph.evaluation.controls import LogisticRegressionOfStatistics
+from stgraph.evaluation.statistics import rich_motion_statistics
 from stgraph.tasks import Predictions, load_recognition, predict_views
 from tests.evaluation.samples import TINY, absent, tiny_graphs, tiny_sets
 
@@ -105,6 +107,24 @@ def test_a_network_may_be_tested_on_stretches_of_time(
     assert run.scores["best"]["test"] == found["range"]
 
 
+def test_statistics_may_have_a_say_beside_a_network(tmp_path: Path) -> None:
+    sets = tiny_sets()
+    alone = run_setting(UNIFORM, TINY, sets, 0, tmp_path)
+    beside = run_setting(UNIFORM, replace(TINY, fuse="statistics"), sets, 0, tmp_path)
+    assert beside.history == alone.history  # was not trained again
+    assert beside.model == alone.model + "-with-statistics"
+    assert run_setting(UNIFORM, TINY, sets, 0, tmp_path) == alone
+    task = load_recognition(next((tmp_path / "runs").glob("*/model")))
+    test = sets.prepared["test"]
+    logits = predict_views(task, test, [None]).logits
+    statistics = LogisticRegressionOfStatistics(
+        sets.prepared["train"], sets.prepared["val"], features=rich_motion_statistics
+    )
+    mean = logits.softmax(1).log() + statistics.log_probabilities(test, 2)
+    answers = predict_views(task, test, [None])._replace(logits=mean)
+    assert beside.scores["best"]["test"] == score_predictions(answers)["range"]
+
+
 def test_a_fingerprint_is_of_what_decides_and_of_nothing_else() -> None:
     sets = tiny_sets()
     mark = fingerprint(SPATIAL, TINY, sets, 0)
@@ -117,6 +137,8 @@ def test_a_fingerprint_is_of_what_decides_and_of_nothing_else() -> None:
         fingerprint(SPATIAL, TINY, tiny_sets("kth"), 0),
     ]
     assert len({mark, *others}) == 6
+    tested = replace(TINY, views="stretches", fuse="statistics")
+    assert fingerprint(SPATIAL, tested, sets, 0) == mark
 
 
 def test_rows_name_the_partition_and_the_epoch(tmp_path: Path) -> None:
