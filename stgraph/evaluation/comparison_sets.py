@@ -24,6 +24,7 @@ from stgraph.transforms import (
     Jitter,
     RandomRotate,
     RandomScale,
+    RandomSpeed,
     RandomTimeCrop,
     ReportAugmentation,
     TimeCrop,
@@ -32,7 +33,7 @@ from stgraph.transforms import (
 __all__ = ["AUGMENTATIONS", "VIEWS", "ComparisonSets", "load_comparison_sets"]
 
 #: Names of :meth:`ComparisonSets.augmentation`.
-AUGMENTATIONS = ("none", "report", "strong")
+AUGMENTATIONS = ("none", "report", "strong", "strong-speed")
 #: What a network sees of a recording when it is tested; it answers with its mean over them.
 VIEWS: dict[str, tuple[Any, ...]] = {
     "whole": (None,),
@@ -118,7 +119,8 @@ class ComparisonSets:
             name: ``"none"``; ``"report"``: with probability one half two of the four changes of the
                 KTH report, in 3-D turns and sizes; ``"strong"``: every recording is mirrored or
                 not, turned, jittered, shortened, and loses joints. It keeps its size, because
-                speed in body sizes tells walking from running.
+                speed in body sizes tells walking from running. ``"strong-speed"``: half of the
+                recordings also go up to a quarter faster or slower.
 
         Returns:
             A transform, or None.
@@ -134,16 +136,10 @@ class ComparisonSets:
         turn = RandomRotate(15.0 if flat else (15.0, 30.0, 15.0), about="recording")
         if name == "report":
             return Compose([turn, RandomScale((0.85, 1.15))])
-        if name == "strong":
-            return Compose(
-                [
-                    Flip(0.5),
-                    turn,
-                    Jitter(0.05),
-                    RandomTimeCrop((0.5, 1.0)),
-                    DropJoints(0.05),
-                ]
-            )
+        if name in ("strong", "strong-speed"):
+            speed = [RandomSpeed((0.8, 1.25))] if name == "strong-speed" else []
+            rest = [turn, Jitter(0.05), RandomTimeCrop((0.5, 1.0)), DropJoints(0.05)]
+            return Compose([Flip(0.5), *speed, *rest])
         raise ValueError(f"unknown augmentation {name!r}; known are {', '.join(AUGMENTATIONS)}")
 
 

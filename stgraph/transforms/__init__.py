@@ -28,6 +28,7 @@ from stgraph.transforms.pre_normalise_3d import PreNormalise3D
 from stgraph.transforms.random_rotate import RandomRotate
 from stgraph.transforms.random_scale import RandomScale
 from stgraph.transforms.random_shear import RandomShear
+from stgraph.transforms.random_speed import RandomSpeed
 from stgraph.transforms.random_translate import RandomTranslate
 from stgraph.transforms.report_augmentation import ReportAugmentation
 from stgraph.transforms.resample_time import ResampleTime
@@ -50,6 +51,7 @@ __all__ = [
     "UniformSample",
     "TimeCrop",
     "RandomTimeCrop",
+    "RandomSpeed",
     # normalisation
     "CenterJoint",
     "NormaliseScale",

@@ -15,6 +15,7 @@ from stgraph.transforms import (
     BridgeGaps,
     CropResize,
     FillMissing,
+    RandomSpeed,
     RandomTimeCrop,
     ResampleTime,
     SelectPersons,
@@ -120,6 +121,25 @@ def test_a_stretch_lies_where_it_is_asked_for() -> None:
     assert along(TimeCrop(0.5, at=1.0)(data)) == [3, 4, 5, 6]
     assert along(TimeCrop(0.01, at=1.0)(data)) == [6]
     assert along(TimeCrop(1.0, at=0.3)(data)) == list(range(7))
+
+
+def test_who_goes_twice_as_fast_needs_half_the_frames() -> None:
+    data = line(list(range(8)))
+    data.fps = 25.0
+    fast = RandomSpeed((2.0, 2.0), p=1.0)(data)
+    assert along(fast) == [0.5, 2.5, 4.5, 6.5]
+    assert float(fast.fps) == 25.0
+    assert RandomSpeed((0.5, 0.5), p=1.0)(data).num_poses == 16
+    assert along(RandomSpeed((2.0, 2.0), p=0.0)(data)) == along(data)
+    assert RandomSpeed((9.0, 9.0), p=1.0)(line([3, 4])).num_poses == 1
+
+
+def test_speeds_lie_in_their_interval_and_vary() -> None:
+    data = line(list(range(100)))
+    speed = RandomSpeed((0.8, 1.25), generator=torch.Generator().manual_seed(0))
+    lengths = [speed(data).num_poses for _ in range(100)]
+    assert 80 <= min(lengths) < 100 < max(lengths) <= 125
+    assert 30 < lengths.count(100) < 70
 
 
 def test_a_random_crop_has_a_length_in_the_interval() -> None:
