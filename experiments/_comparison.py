@@ -214,6 +214,24 @@ class Outcome(NamedTuple):
         return Summary(values, tuple(run.seed for run in runs), int(figures[0]["n"]))  # type: ignore[index]
 
 
+def recipe_lines(sets: ComparisonSets, recipe: Recipe) -> dict[str, str]:
+    """What all rows share, in words."""
+    depth = {9: "9+1", 12: "11"}[recipe.depth]
+    inputs = [*recipe.streams, *(["score"] if recipe.score_channel else [])]
+    tested = ["; tested on the mean over stretches of time"] * (recipe.views == "stretches")
+    tested += ["; with logistic regression on motion statistics beside"] * (recipe.fuse != "none")
+    return {
+        "recordings": f"{sets.title}; {sets.sizes()}; {len(sets.class_names)} classes",
+        "split": f"{sets.protocol}; the epoch is chosen on validation, test is only looked at",
+        "network": f"ST-GCN, {depth} units ({recipe.block}), width {recipe.width:g}, dropout "
+        f"{recipe.dropout:g}; input {' + '.join(inputs)}",
+        "training": f"{recipe.optimizer}, rate {recipe.lr:g} ({recipe.schedule}), batch "
+        f"{recipe.batch_size}, {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, "
+        + ("not augmented" if recipe.augment == "none" else f"augmentation: {recipe.augment}")
+        + "".join(tested),
+    }
+
+
 def heading(sets: ComparisonSets, recipe: Recipe, what: str, out: Path) -> None:
     """Says what is about to run."""
     print(f"\n{what}")
@@ -222,24 +240,9 @@ def heading(sets: ComparisonSets, recipe: Recipe, what: str, out: Path) -> None:
         print(
             "SYNTHETIC DATA: generated, nothing below is about the real KTH (name it with --data)"
         )
-    depth = {9: "9+1", 12: "11"}[recipe.depth]
-    lines = {
-        "recordings": f"{sets.title}; {sets.sizes()}; {len(sets.class_names)} classes",
-        "split": f"{sets.protocol}; the epoch is chosen on validation, test is only looked at",
-        "network": f"ST-GCN, {depth} units ({recipe.block}), width {recipe.width}, dropout "
-        f"{recipe.dropout:g}; input {' + '.join(recipe.streams)}"
-        + " + score"
-        * recipe.score_channel,
-        "training": f"{recipe.optimizer}, rate {recipe.lr:g} ({recipe.schedule}), batch "
-        f"{recipe.batch_size}, {recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, "
-        + ("not augmented" if recipe.augment == "none" else f"augmentation: {recipe.augment}")
-        + ("; tested on the mean over stretches of time" * (recipe.views == "stretches"))
-        + ("; with logistic regression beside" * (recipe.fuse == "statistics")),
-        "kept in": f"{out} (the same command goes on where it was stopped)",
-    }
-    for name, text in lines.items():
+    for name, text in recipe_lines(sets, recipe).items():
         print(f"{name:<12} {text}")
-    print()
+    print(f"{'kept in':<12} {out} (the same command goes on where it was stopped)\n")
 
 
 def compare(

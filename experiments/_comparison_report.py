@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _comparison import Outcome
+from _comparison import Outcome, recipe_lines
 
 from stgraph import viz
 from stgraph.evaluation import (
@@ -83,7 +83,9 @@ def write_table(outcome: Outcome, out: Path, title: str, table: str, notes: Sequ
     rows = [*control_rows(outcome.controls, outcome.sets), *result_rows(outcome.runs, outcome.sets)]
     every = merge_results(out / "table.csv", rows)
     mark = " (SYNTHETIC DATA)" if outcome.sets.synthetic else ""
-    text = [f"# {title}{mark}", "", table, "", *(f"- {note}" for note in notes), ""]
+    shared = recipe_lines(outcome.sets, outcome.recipe)
+    text = [f"# {title}{mark}", "", table, "", *(f"- {note}" for note in notes)]
+    text += [*(f"- {name}: {words}" for name, words in shared.items()), ""]
     text += [results_markdown(every, "Every figure, as in `table.csv`").replace("\n## ", "\n### ")]
     (out / "table.md").write_text("\n".join(text).replace("\n# ", "\n## "), encoding="utf-8")
 

@@ -241,8 +241,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         published = figures if sets.key in ("kth", "kth_synthetic") else {}
         out = folders[study]
         title = f"{name}: {sets.title}, {sets.protocol} split"
-        common.heading(sets, replace(recipe, **base), title, out)
-        outcome = common.compare(args, sets, recipe, make_rows(base), seeds)
+        shared = replace(recipe, **base)
+        common.heading(sets, shared, title, out)
+        outcome = common.compare(args, sets, shared, make_rows(base), seeds)
         columns = report.usual_columns(sets)
         table = markdown_table(*report.table_lines(outcome, published, columns))
         notes = conclusions(outcome, study)

@@ -271,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = add_equal_parameters(settings, recipe, sets)
 
     title = f"Partition strategies: {sets.title}, {sets.protocol} split"
+    title += ", with statistics beside" * (recipe.fuse != "none")
     common.heading(sets, recipe, title, out)
     outcome = common.compare(args, sets, recipe, in_order(settings), seeds)
     published = REPORT if sets.key in ("kth", "kth_synthetic") else {}
