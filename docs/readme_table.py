@@ -71,7 +71,9 @@ def results_table(rows: Sequence[ResultRow]) -> str:
             column.setdefault(row.model, {}).setdefault(word, []).append(row)
     header, cells = ["edges"], {word: [ROWS[word]] for word in ROWS}
     for (dataset, protocol, split), models in sorted(columns.items()):
-        networks = {name: words for name, words in models.items() if name not in ROWS}
+        # a network that answers alone, nothing beside it
+        alone = sorted(name for name in models if name not in ROWS and "-with-" not in name)
+        networks = {name: models[name] for name in alone}
         if not networks:
             continue
         most = max(networks, key=lambda name: (len(networks[name]), width_of(name)))
