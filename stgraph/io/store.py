@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from torch_geometric.data import Batch
 from stgraph.io.errors import RecordingError
 from stgraph.io.gather import make_batch, ranges
 from stgraph.io.store_file import corrupt_store, read_store_file, write_store_file
-from stgraph.skeleton import SkeletonGraph, SkeletonLayout
+from stgraph.skeleton import SkeletonGraph, SkeletonLayout, checks
 from stgraph.skeleton.levels import level_of
 
 __all__ = ["Store"]
+
+
+#: Numbers of a recording, as its constructor makes them.
+_NUMBERS: dict[str, Callable[[Any], Tensor]] = {"y": partial(checks.whole, "y"), "fps": checks.rate}
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,9 @@ class Store:
         """A store in memory.
 
         Args:
-            graphs: Recordings of one layout with the same attributes. Tensors become flat arrays;
-                strings, whole numbers, truth values and fractions become columns.
+            graphs: Recordings of one layout with the same attributes. Tensors become flat arrays,
+                and so do plain `y` and `fps`; strings, whole numbers, truth values and fractions
+                become columns.
             class_names: Names of the classes that `y` numbers.
             meta: Anything else that JSON can hold.
 
@@ -116,9 +122,14 @@ class Store:
         attributes: dict[str, _Attribute] = {}
         columns: dict[str, list[Any]] = {}
         for key in order:
-            values = [graph[key] for graph in graphs]
             if key == "layout":
                 continue
+            values = [graph[key] for graph in graphs]
+            if key in _NUMBERS:  # a plain ``graph.y = 3`` is a class as well
+                values = [
+                    value if isinstance(value, Tensor) and value.dim() else _NUMBERS[key](value)
+                    for value in values
+                ]
             shifted = "index" in key or "batch" in key or key == "ptr"
             if shifted and level_of(key, values[0]) == "recording":
                 raise ValueError(f"'Store' cannot hold {key!r}: PyG shifts its values in a batch")

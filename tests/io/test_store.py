@@ -132,6 +132,17 @@ def test_what_is_taken_out_does_not_write_back(tmp_path: Path, graphs: list[Skel
     assert store.column("subject").max() == 2
 
 
+def test_a_class_and_a_rate_may_be_given_as_plain_numbers(tmp_path: Path) -> None:
+    given = [recording(seed) for seed in range(4)]
+    for graph in given:
+        graph.y, graph.fps = int(graph.y), float(graph.fps)
+    given[1].y = torch.tensor(1)
+    store = Store.write(tmp_path / "a.safetensors", given)
+    assert store.y.tolist() == [0, 1, 2, 3]
+    assert_same(store[2], recording(2))
+    assert store.batch(torch.arange(4)).y.tolist() == [0, 1, 2, 3]
+
+
 def test_a_selection_and_new_labels_leave_the_rest(graphs: list[SkeletonGraph]) -> None:
     store = Store.from_graphs(graphs).select([6, 2]).with_labels(torch.tensor([5, 1]), ["x"] * 6)
     for i, (source, y) in enumerate(((6, 5), (2, 1))):
