@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -344,6 +346,8 @@ def _runs(
 def _begin_worker(sets: ComparisonSets) -> None:
     global _sets
     torch.set_num_threads(1)
+    # a trainer would take the pool's order to end for a wish, and the pool would wait for ever
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
     _sets = sets
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import multiprocessing
 import signal
 import threading
 import time
@@ -166,18 +167,29 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 @contextmanager
 def stopping_politely(keeper: Keeper) -> Iterator[None]:
-    """Lets the first interrupt from the keyboard end a training after its step."""
+    """Lets the first interrupt, or order to end, stop a training after its step.
+
+    A worker process obeys its parent at once: that is what :mod:`multiprocessing` waits for.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    numbers = [signal.SIGINT]
+    if multiprocessing.parent_process() is None:
+        numbers.append(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def ask(number: int, frame: Any) -> None:
         keeper.stop_asked = True
-        signal.signal(signal.SIGINT, before)  # a second one ends at once
+        restore()  # a second one ends at once
 
-    signal.signal(signal.SIGINT, ask)
+    for number in numbers:
+        signal.signal(number, ask)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()

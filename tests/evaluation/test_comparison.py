@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -259,3 +264,39 @@ def test_workers_find_what_one_process_finds(tmp_path: Path) -> None:
     alone = run_comparison(jobs, TINY, sets, tmp_path / "a")
     shared = run_comparison(jobs, TINY, sets, tmp_path / "b", workers=2)
     assert [run.scores for run in alone.values()] == [run.scores for run in shared.values()]
+
+
+ENDLESS = """
+import signal, sys
+from dataclasses import replace
+from stgraph.evaluation import Setting, run_comparison
+from tests.evaluation.samples import TINY, tiny_sets
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    uniform = Setting("uniform", "uniform", "uniform")
+    recipe = replace(TINY, epochs=1_000_000)
+    run_comparison([(uniform, 0), (uniform, 1)], recipe, tiny_sets(), sys.argv[1], workers=2)
+"""
+
+
+@pytest.mark.slow  # starts two processes that import everything
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    script, out = tmp_path / "endless.py", tmp_path / "out"
+    script.write_text(ENDLESS, encoding="utf-8")
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, script, out], env={**os.environ, "PYTHONPATH": str(root)}, cwd=root
+    )
+    try:
+        for _ in range(1200):
+            if len(list(out.glob("runs/*/last.ckpt"))) == 2:
+                break
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) != 0
+    finally:
+        process.kill()
+    written = [path.stat().st_mtime_ns for path in out.glob("runs/*/last.ckpt")]
+    time.sleep(1.0)
+    assert [path.stat().st_mtime_ns for path in out.glob("runs/*/last.ckpt")] == written
