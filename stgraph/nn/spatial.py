@@ -54,9 +54,12 @@ class SpatialOperator(nn.Module):
             each edge, from 1; ``"init"``: all of it, from the partition's weights, between any
             two joints; ``"offset"``: the same, added to the partition's weights.
         fold: Use the folded path if there is one.
+        out_channels: Channels that the layer has to return, if that is to be checked.
 
     Raises:
-        ValueError: if the layer takes no edge weights and ``adaptive`` is given.
+        TypeError: if the layer takes no edges.
+        ValueError: if the layer takes no edge weights and ``adaptive`` is given; when called, if it
+            returns other channels.
     """
 
     pairs: Tensor
@@ -68,10 +71,17 @@ class SpatialOperator(nn.Module):
         partition: Partition | None = None,
         adaptive: str | None = None,
         fold: bool = True,
+        out_channels: int | None = None,
     ) -> None:
         super().__init__()
         self.conv: Any = conv
+        self.out_channels = out_channels
         parameters = inspect.signature(conv.forward).parameters
+        if len(parameters) < 2:
+            raise TypeError(
+                f"a convolution's forward takes at least (x, edge_index), which that of "
+                f"{type(conv).__name__} does not"
+            )
         self.typed = "edge_type" in parameters
         self.weighted = self.typed and "edge_weight" in parameters
         self.laned = "lane" in parameters
@@ -130,6 +140,15 @@ class SpatialOperator(nn.Module):
 
     def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         """x [V, P, C_in] (or [1, N, C_in] with unrolled edges) to the same with C_out."""
+        out = self._run(x, edges, plan)
+        if self.out_channels is not None and out.size(-1) != self.out_channels:
+            raise ValueError(
+                f"the convolution {type(self.conv).__name__} returned {out.size(-1)} channels, and "
+                f"{self.out_channels} were expected; with several heads, do not concatenate them"
+            )
+        return out
+
+    def _run(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         index, kind, weight = self.weighted_edges(edges)
         if self.fold and not edges.unrolled:
             if self.per_track:
@@ -195,7 +214,7 @@ def make_conv(
 
     Raises:
         ValueError: if the name is unknown.
-        TypeError: if ``conv`` is neither name nor callable.
+        TypeError: if ``conv`` is neither name nor callable, or one finished layer.
     """
     if conv is None:
         conv = STGraphConv
@@ -212,8 +231,11 @@ def make_conv(
             )
         else:
             conv = getattr(pyg_conv, name)
-    if not callable(conv):
-        raise TypeError(f"a convolution is a name or callable (got {type(conv).__name__})")
+    if isinstance(conv, nn.Module) or not callable(conv):
+        raise TypeError(
+            f"a convolution is a class, a factory (in_channels, out_channels) -> layer, or a name, "
+            f"since every unit has its own (got a finished {type(conv).__name__})"
+        )
     factory: Callable[..., nn.Module] = conv
     parameters = inspect.signature(factory).parameters
     for name in ("num_types", "num_relations"):

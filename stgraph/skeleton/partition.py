@@ -172,7 +172,14 @@ class PartitionStrategy:
     def _labels(self, layout: SkeletonLayout) -> dict[tuple[int, int], int]:
         joints = range(layout.num_joints)
         labels = {(i, j): self.label(layout, i, j) for i in joints for j in joints}
-        return {edge: int(k) for edge, k in labels.items() if k is not None}
+        found = {edge: kind for edge, kind in labels.items() if kind is not None}
+        for (target, source), kind in found.items():
+            if not hasattr(kind, "__index__") or kind < 0:
+                raise ValueError(
+                    f"{self!r} labels the edge {layout.joints[source]} -> {layout.joints[target]} "
+                    f"with {kind!r}; expected a whole number from 0, or None for no edge"
+                )
+        return {edge: int(kind) for edge, kind in found.items()}
 
     def adjacency(self, layout: SkeletonLayout) -> Tensor:
         """Zeros and ones, float64 [K, target, source], before normalisation."""
@@ -185,8 +192,8 @@ class PartitionStrategy:
         for (target, source), kind in labels.items():
             if not 0 <= kind < len(out):
                 raise ValueError(
-                    f"{self!r} labels the edge {source} -> {target} with {kind}, outside "
-                    f"0...{len(out) - 1}"
+                    f"{self!r} labels the edge {layout.joints[source]} -> {layout.joints[target]} "
+                    f"with {kind}, outside 0...{len(out) - 1}; expected num_types={kind + 1}"
                 )
             out[kind, target, source] = 1.0
         return out

@@ -139,5 +139,14 @@ def test_layers_are_made_of_names_classes_and_factories():
     assert factory.heads == 2
     with pytest.raises(ValueError, match="unknown convolution 'NoConv'"):
         make_conv("NoConv", 3, 4, 1)
-    with pytest.raises(TypeError, match="name or callable"):
-        make_conv(3, 3, 4, 1)  # type: ignore[arg-type]
+    for wrong in (3, GATv2Conv(3, 4)):
+        with pytest.raises(TypeError, match=r"a class, a factory .* or a name.*got a finished"):
+            make_conv(wrong, 3, 4, 1)  # type: ignore[arg-type]
+
+
+def test_a_layer_that_does_something_else_is_named():
+    with pytest.raises(TypeError, match=r"at least \(x, edge_index\), which that of Linear does"):
+        SpatialOperator(torch.nn.Linear(3, 4))
+    many = SpatialOperator(GATv2Conv(3, 4, heads=2), out_channels=4)
+    with pytest.raises(ValueError, match=r"GATv2Conv returned 8 channels, and 4 were expected"):
+        many(torch.randn(BODY.num_joints, 5, 3), edges(resolve_partition("spatial")(BODY)), PLAN)

@@ -91,7 +91,19 @@ def test_a_function_that_labels_one_edge_is_a_strategy():
 
 def test_a_function_may_announce_more_types_than_occur_but_not_fewer():
     assert FunctionPartition(upwards, num_types=4)(CHAIN).num_types == 4
-    with pytest.raises(ValueError, match=r"labels the edge 1 -> 0 with 1, outside 0\.\.\.0"):
+    with pytest.raises(
+        ValueError, match=r"edge {} -> {} with 1, outside 0\.\.\.0".format(*CHAIN.joints[1::-1])
+    ):
         FunctionPartition(upwards, num_types=1)(CHAIN)
     with pytest.raises(ValueError, match="finds no edge in layout 'chain'"):
         FunctionPartition(lambda layout, target, source: None)(CHAIN)
+
+
+@pytest.mark.parametrize("label", ["a", -1, 0.5])
+def test_a_label_that_is_no_number_from_0_is_refused(label):
+    def rule(layout, target, source):
+        return label if target == source else None
+
+    name = CHAIN.joints[0]
+    with pytest.raises(ValueError, match=f"rule.*edge {name} -> {name} with {label!r}; expected"):
+        FunctionPartition(rule)(CHAIN)

@@ -215,7 +215,7 @@ class STGCN(PretrainedMixin, nn.Module):
             zip([in_channels, *channels], channels, self.strides, strict=False)
         ):
             layer = make_conv(conv, inp, out, self.num_types, **(conv_kwargs or {}))
-            spatial = SpatialOperator(layer, own, adaptive, fold)
+            spatial = SpatialOperator(layer, own, adaptive, fold, out)
             options = {"dropout": dropout, **(block_kwargs or {})}
             if i == 0 and block_class in (STGCNBlock, STGCNPlusPlusBlock):
                 options["residual"] = first_residual
@@ -305,6 +305,7 @@ class STGCN(PretrainedMixin, nn.Module):
 
     def embed(self, batch: SkeletonGraph) -> Tensor:
         """Embeddings [B, D], also of a network with a classifier."""
+        _check_batch(batch)
         if batch.num_poses == 0:
             return self._nothing(batch.num_recordings)
         x, plan = self.unpack(batch)
@@ -313,6 +314,7 @@ class STGCN(PretrainedMixin, nn.Module):
 
     def nodes(self, batch: SkeletonGraph) -> NodeEmbeddings:
         """Embeddings of the nodes that remain after the strides, before pooling."""
+        _check_batch(batch)
         x, plan = self.unpack(batch)
         x = self.core(x, plan)
         x = x[0] if plan.edges[0].unrolled else x.transpose(0, 1)
@@ -358,3 +360,12 @@ class STGCN(PretrainedMixin, nn.Module):
     def config_names(cls) -> list[str]:
         """Names of the constructor's arguments."""
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+
+def _check_batch(batch: Any) -> None:
+    if not isinstance(batch, SkeletonGraph):
+        raise TypeError(
+            "an encoder expected a SkeletonGraph or a Batch of them, for instance "
+            f"Batch.from_data_list(graphs) (got {type(batch).__name__}); "
+            "SkeletonGraph.from_dense and stgraph.io.graphs_from_array make them of arrays"
+        )

@@ -48,6 +48,10 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         ) from None
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"{str(path)!r} is damaged or holds no weights: {error}") from None
+    except (LookupError, ValueError, TypeError, AttributeError):  # bytes that are no weights
+        raise ValueError(
+            f"{str(path)!r} holds no weights; expected safetensors or what torch.save wrote"
+        ) from None
     for key in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]

@@ -160,3 +160,11 @@ def test_a_recording_without_a_pose_is_an_embedding_of_zeros(name, generator):
     assert bool((model.eval().embed(batch)[0] == 0).all())
     empty = random_batch([[], []], BODY, generator=generator)
     assert bool((model.embed(empty) == 0).all())
+
+
+@pytest.mark.parametrize("wrong", [torch.randn(2, 3, 60, 25, 1), [1, 2]])
+def test_what_is_no_recording_is_refused(wrong):
+    model = STGCN(3, 2, layout="kinect_v2_25", width=2)
+    for use in (model, model.nodes):
+        with pytest.raises(TypeError, match=r"expected a SkeletonGraph or a Batch .*from_dense"):
+            use(wrong)

@@ -68,6 +68,12 @@ def test_a_damaged_file_is_named(suffix, tmp_path):
         read_state_dict(path)
 
 
+def test_a_text_is_no_weights(tmp_path):
+    (tmp_path / "a.pth").write_text("epoch 1: 0.5")
+    with pytest.raises(ValueError, match=r"a\.pth' holds no weights"):
+        read_state_dict(tmp_path / "a.pth")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"none\.pth' is no file"):
         read_state_dict(tmp_path / "none.pth")
