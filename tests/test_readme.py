@@ -40,7 +40,7 @@ def shell_lines() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for language, text in fences(page):
             if language in ("", "bash", "console"):
-                for line in text.splitlines():
+                for line in re.sub(r"\\\n *", "", text).splitlines():
                     yield page.name, line.split("  #")[0].strip()
 
 

@@ -224,6 +224,8 @@ def _say_what(
     layout = getattr(network, "layout", None)
     val = "no validation" if module.val is None else f"{len(module.val):,} validation"
     say(f"data    {title_of(data.name)}: {len(module.train):,} training, {val} recordings")
+    for line in _missing_classes(module):
+        say(f"        {line}")
     empty = len(module.train) - module.train_labels.numel()
     if empty:
         say(f"        {count(empty, 'training recording')} without a pose left out")
@@ -235,6 +237,23 @@ def _say_what(
     steps = count(module.batches_per_epoch, "step")
     say(f"run     {count(training.epochs, 'epoch')} of {steps}, in {out}")
     say()
+
+
+def _missing_classes(module: Any) -> list[str]:
+    """What to know where a part lacks a class: its figures do not mean what they seem to."""
+    from stgraph.tasks.data import source_labels
+
+    names = module.class_names or tuple(map(str, range(module.num_classes)))
+    lines = []
+    for part, source in (("training", module.train), ("validation", module.val)):
+        if source is None:
+            continue
+        there = set(source_labels(source).tolist())
+        missing = [name for number, name in enumerate(names) if number not in there]
+        if missing:
+            shown = ", ".join(missing[:3]) + ", ..." * (len(missing) > 3)
+            lines.append(f"NOTE: no {part} recording of {shown}")
+    return lines
 
 
 def _say_result(result: Any) -> None:

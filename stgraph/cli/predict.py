@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,7 +143,9 @@ def _recognise(task: Any, found: list[tuple[Path, Any]], config: Any) -> list[Re
 
 def _guesses(recordings: list[Recognised], names: list[str], top: int) -> str:
     rows = []
-    for _, recording, shares in recordings:
+    names_seen = Counter(name for _, name, _ in recordings)
+    for file, name, shares in recordings:
+        recording = name if names_seen[name] == 1 else f"{file}: {name}"
         if shares is None:
             rows.append([recording, "no pose", ""])
             continue

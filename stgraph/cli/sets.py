@@ -31,12 +31,14 @@ class StoreSplit:
         else:
             raise ValueError(
                 f"the store has no column 'split' to find {split!r} by; write the recordings with "
-                "an attribute split='train', 'val' or 'test', or take the part 'all'"
+                "an attribute split='train', 'val' or 'test', or take the part 'all' (training: "
+                "--data.train all --data.val none)"
             )
         self._indices = chosen.nonzero()[0].tolist()
         if not self._indices:
             known = ", ".join((*self.parts, "all"))
-            raise ValueError(f"the store has no part {split!r}; its parts are {known}")
+            more = "; --data.val none does without" * (split == "val")
+            raise ValueError(f"the store has no part {split!r}; its parts are {known}{more}")
         self.protocol = "own"
 
     def indices(self) -> list[int]:
@@ -128,7 +130,10 @@ def check_name(name: str, path: str | None) -> None:
             f"{chosen.where})"
         )
     if not needs_path and path is not None:
-        raise ValueError(f"the data set {name} is made on the spot and takes no --data.path")
+        raise ValueError(
+            f"the data set {name} is made on the spot and takes no --data.path; name the set of "
+            f"{path!r} with --data.name (store for a file of Store.write)"
+        )
 
 
 def check_parts(name: str, train: str, val: str) -> None:

@@ -140,7 +140,7 @@ class KTH(SkeletonDataset):
         split: str = "train",
         *,
         level: str = "range",
-        people: str = "first",
+        people: str = "largest",
         frame_step: int = 1,
         **kwargs: Any,
     ) -> None:

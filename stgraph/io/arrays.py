@@ -116,7 +116,16 @@ def _one(
 ) -> SkeletonGraph:
     pos = finite(array, file, "person")
     if confidence:
-        pos, score = np.ascontiguousarray(pos[..., :-1]), pos[..., -1].clip(0, 1)
+        pos, score = np.ascontiguousarray(pos[..., :-1]), pos[..., -1]
+        low, high = score.min(initial=0), score.max(initial=0)
+        if pos.shape[-1] < 2 or low < -0.5 or high > 1.5:
+            raise RecordingError(
+                file,
+                "expected a confidence within 0...1 behind 2 or 3 coordinates (got "
+                f"{low:g}...{high:g} behind {pos.shape[-1]})",
+                remedy="leave out confidence=True if the last coordinate is none",
+            )
+        score = score.clip(0, 1)
     else:
         score = (pos != 0).any(axis=-1).astype(np.float32)
     return graph_from_frames(pos, layout, score=score, **fields)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -27,6 +29,8 @@ PEOPLE = ("first", "largest", "all")
 _KEYS = ("pose_keypoints_2d", "pose_keypoints")
 #: The persons found in each frame of a video, [V, 3] (x, y, confidence) each.
 Detections = dict[int, list[NDArray[np.float32]]]
+#: Arguments that a recording takes.
+FIELDS = {"name", "fps", "y"}
 _FRAME = re.compile(r"(\d+)(?:_keypoints)?\.json$")
 
 
@@ -34,7 +38,7 @@ def read_openpose(
     source: str | os.PathLike[str] | bytes,
     *,
     name: str | None = None,
-    people: str = "first",
+    people: str = "largest",
     layout: str | SkeletonLayout | None = None,
     fps: float | None = None,
     y: int | None = None,
@@ -45,7 +49,8 @@ def read_openpose(
     Args:
         source: Path or contents of the file.
         name: Name of the file in messages, and of the recording.
-        people: ``"first"`` or ``"largest"`` person of each frame, or ``"all"`` (persons of
+        people: ``"largest"`` person of each frame, ``"first"`` in the file (OpenPose lists them in
+            no order that stays from frame to frame), or ``"all"`` (persons of
             neighbouring frames are linked by nearness).
         layout: Joints; by default from the number of values (75: BODY_25, 54: COCO-18).
         fps: Frames a second of the video, which the files do not tell.
@@ -70,7 +75,7 @@ def read_openpose_folder(
     path: str | os.PathLike[str] | Iterable[tuple[str, bytes]],
     *,
     name: str | None = None,
-    people: str = "first",
+    people: str = "largest",
     layout: str | SkeletonLayout | None = None,
     fps: float | None = None,
     y: int | None = None,
@@ -168,6 +173,7 @@ def assemble(
     **fields: Any,
 ) -> SkeletonGraph:
     """A recording of the persons found in each frame; arguments as :func:`read_openpose`."""
+    _check_names(fields)
     if people not in PEOPLE:
         raise ValueError(f"unknown people {people!r}; known are {', '.join(PEOPLE)}")
     counts = {len(person): number for number, persons in found.items() for person in persons}
@@ -196,6 +202,18 @@ def assemble(
     for (person, number), table in rows.items():
         dense[person, column[number]] = table
     return graph_from_frames(dense[..., :2], skeleton, score=dense[..., 2], frame=frames, **fields)
+
+
+def _check_names(fields: Mapping[str, Any]) -> None:
+    """Refuses attributes that are options written wrong."""
+    options = sorted(
+        {*inspect.signature(read_openpose_folder).parameters, *FIELDS} - {"path", "extra"}
+    )
+    for name in fields:
+        meant = difflib.get_close_matches(name, options, 1, 0.75)
+        if meant and name not in FIELDS:
+            hint = "this reader does not take it" if meant == [name] else f"{meant[0]!r} is known"
+            raise TypeError(f"unexpected argument {name!r}: {hint}")
 
 
 def _choose(persons: list[NDArray[np.float32]], people: str) -> NDArray[np.float32]:

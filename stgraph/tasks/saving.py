@@ -87,7 +87,9 @@ def read_task(folder: str | Path) -> dict[str, Any]:
     """
     file = Path(folder) / TASK_NAME
     if not file.is_file():
-        raise ValueError(f"{str(folder)!r} holds no trained task (there is no {TASK_NAME})")
+        inside = Path(folder) / "model"
+        hint = f"; is it {str(inside)!r}?" if (inside / TASK_NAME).is_file() else ""
+        raise ValueError(f"{str(folder)!r} holds no trained task (there is no {TASK_NAME}){hint}")
     try:
         description = json.loads(file.read_text("utf-8"))
         if description["task"] != "recognition" or description["version"] != 1:

@@ -100,6 +100,22 @@ def test_a_store_without_parts_may_train_on_all(
     assert result.code == 0, result.err
 
 
+def test_a_part_without_a_class_is_said(
+    stgraph: Run, tmp_path: Path, fit_options: list[object]
+) -> None:
+    def only_two(graphs: list[Any]) -> None:
+        for graph in graphs:
+            if graph.split == "val":
+                graph.y = graph.y.clamp(max=1)
+
+    path = write_store(tmp_path / "a.safetensors", only_two)
+    run = ["fit", "--data.name", "store", "--data.path", path, "--out", tmp_path / "run"]
+    result = stgraph(*run, *fit_options)
+    assert result.code == 0, result.err
+    assert "NOTE: no validation recording of wave" in result.out
+    assert "no training recording" not in result.out
+
+
 def label(value: Any) -> Callable[[list[Any]], None]:
     def change(graphs: list[Any]) -> None:
         graphs[5].y = torch.tensor([value])

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from stgraph import STGCN
+from stgraph.io import Store
 from stgraph.tasks import Recognition, save_recognition
+from tests.cli.conftest import make_graphs
 
 Run = Callable[..., Any]
 
@@ -127,3 +129,17 @@ def test_options_are_checked_before_the_work(
     assert result.code == 2
     assert message in result.err
     assert result.out == ""
+
+
+def test_recordings_of_one_name_are_told_apart_by_their_files(
+    stgraph: Run, trained: Path, tmp_path: Path
+) -> None:
+    files = [tmp_path / name / "01.safetensors" for name in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        graphs = make_graphs(24, seed=1)[:1]
+        graphs[0].name = "01"
+        Store.write(file, graphs)
+    result = stgraph("predict", *files, "--model", trained / "model")
+    assert result.code == 0, result.err
+    assert all(f"{file}: 01" in result.out for file in files)

@@ -60,3 +60,15 @@ def test_a_store_takes_no_arguments_of_a_class(stgraph: Run, trained: Path, tmp_
     refused = stgraph(*test, "--data.args", "{seed: 1}")
     assert refused.code == 1
     assert "a store takes no --data.args (got seed)" in refused.err
+
+
+def test_the_folder_above_a_model_says_where_the_model_is(stgraph: Run, trained: Path) -> None:
+    refused = stgraph("test", "--model", trained)
+    assert refused.code == 1
+    assert f"is it '{trained / 'model'}'?" in refused.err
+
+
+def test_top_5_of_three_classes_is_not_printed(stgraph: Run, trained: Path) -> None:
+    result = stgraph("test", "--model", trained / "model")
+    assert "top-1 " in result.out
+    assert "top-5" not in result.out

@@ -62,9 +62,9 @@ def test_openpose_frames_become_ranges(folder: Path, nested: bool) -> None:
     assert (second.clip_start, second.clip_length, second.fps.item()) == (5, 3, 25)
     assert (third.num_poses, third.clip_length, third.y.tolist()) == (0, 2, [5])
     assert first.folded_score()[0].tolist() == [0] + [0.75] * 24
-    assert first.folded()[1, 3].tolist() == [3, 4]
-    largest = all_of(folder, people="largest")[0]
-    assert largest.folded()[1, 3].tolist() == [6, 8]
+    assert first.folded()[1, 3].tolist() == [6, 8]  # the larger of two
+    listed = all_of(folder, people="first")[0]
+    assert listed.folded()[1, 3].tolist() == [3, 4]
 
 
 @pytest.mark.parametrize("joints", [18, 25])

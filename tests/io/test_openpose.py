@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,3 +237,13 @@ def test_a_real_coco_18_file_keeps_absent_joints_absent(sample: Path) -> None:
     missing = (graph.pos == 0).all(dim=1)
     assert missing.any()
     assert torch.equal(graph.score == 0, missing)
+
+
+@pytest.mark.parametrize("wrong", [{"pepole": "all"}, {"skip_bda": True}, {"layuot": "coco_17"}])
+def test_an_option_written_wrong_is_no_attribute(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    (tmp_path / "a_000_keypoints.json").write_text('{"people": []}')
+    with pytest.raises(TypeError, match="is known"):
+        read_openpose_folder(tmp_path, **wrong)
+    with pytest.raises(TypeError, match="does not take it"):
+        read_openpose(tmp_path / "a_000_keypoints.json", skip_bad=True)
+    assert read_openpose_folder(tmp_path, subject=3).subject == 3

@@ -441,6 +441,13 @@ def test_zeros_that_pad_an_array_vanish() -> None:
     assert graph.score.sum() == 59
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_third_coordinate_is_no_confidence(dims: int) -> None:
+    array = RNG.normal(scale=50, size=(4, 15, dims))
+    with pytest.raises(RecordingError, match="leave out confidence=True"):
+        graphs_from_array(array, "sbu_15", axes="TVC", confidence=True)
+
+
 def test_the_last_coordinate_can_be_a_confidence() -> None:
     array = np.ones((2, 15, 3))
     array[0, 0, 2] = 0
