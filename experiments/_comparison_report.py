@@ -156,6 +156,7 @@ def draw_all(
             "training loss": {n: [r.history["train/loss"] for r in o] for n, o in runs.items()},
         },
         marks={name: [run.best_epoch - 1 for run in own] for name, own in runs.items()},
+        controls=[setting.name for setting in plain if setting.control],
         title=title,
         synthetic=marked,
     )

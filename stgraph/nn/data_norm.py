@@ -24,6 +24,10 @@ class JointNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
         v, p, c = x.shape
+        if self.training and p == 1:
+            raise ValueError(
+                "a training step on one pose has no spread to normalise by; give it more recordings"
+            )
         flat = super().forward(x.transpose(0, 1).reshape(p, v * c))
         return flat.view(p, v, c).transpose(0, 1).contiguous()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,6 +146,7 @@ def draw_learning_curves(
     panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
     *,
     marks: Mapping[str, Sequence[int]] | None = None,
+    controls: Collection[str] = (),
     limits: Mapping[str, tuple[float, float]] | None = None,
     title: str | None = None,
     synthetic: bool = False,
@@ -155,6 +156,7 @@ def draw_learning_curves(
     Args:
         panels: For each panel (``"validation accuracy"``) the curves: name to one sequence a seed.
         marks: For each curve the epoch (from 0) at which each seed was kept; a point there.
+        controls: Names of curves that the others have to beat; they are grey.
         limits: Limits of the vertical axis of some panels.
         title: Heading.
         synthetic: Whether to mark the figure as generated data.
@@ -163,10 +165,13 @@ def draw_learning_curves(
         The figure.
     """
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
-    palette = [*CYCLE[:6], INK, QUIET]
-    colours = {name: palette[i % len(palette)] for i, name in enumerate(names)}
+    palette, styles = [*CYCLE[:6], INK], ("-", (0, (5, 2)), ":", (0, (5, 2, 1, 2)))
+    own = [name for name in names if name not in controls]
     # past the palette colours come again, dashed and dotted
-    lines = {name: ("-", (0, (5, 2)), ":")[i // len(palette) % 3] for i, name in enumerate(names)}
+    colours = {name: palette[i % len(palette)] for i, name in enumerate(own)}
+    lines = {name: styles[i // len(palette) % len(styles)] for i, name in enumerate(own)}
+    for i, name in enumerate(name for name in names if name in controls):
+        colours[name], lines[name] = QUIET, styles[i % len(styles)]
     with house_style():
         figure, axes = new_figure(
             4.3 * len(panels) + 0.2,
@@ -201,6 +206,7 @@ def draw_learning_curves(
                         color=colours[name],
                         linewidth=1.9,
                         linestyle=lines[name],
+                        marker="o" if shortest == 1 else None,
                         label=name if number == 0 else None,
                     )
             ax.set_title(panel)

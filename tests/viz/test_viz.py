@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from stgraph import viz
 from stgraph.skeleton import SkeletonGraph, named_layouts, resolve_layout, resolve_partition
 from stgraph.viz.skeleton import joint_sides
+from stgraph.viz.style import QUIET
 
 LAYOUT = "openpose_coco_18"
 
@@ -161,6 +162,16 @@ def test_learning_curves_show_seeds_their_mean_and_the_chosen_epochs() -> None:
     figure = viz.draw_learning_curves({"accuracy": {"a": seeds}}, marks={"a": [1, 0]})
     lines = [np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines]
     assert lines == [[0.1, 0.5], [0.5], [0.3, 0.3], [0.3], [0.2, 0.4]]
+
+
+def test_curves_of_controls_are_grey_and_one_epoch_is_a_point() -> None:
+    curves = {"a": [[0.5]], "b": [[0.4]], "none": [[0.1]]}
+    figure = viz.draw_learning_curves({"accuracy": curves}, controls=["none"])
+    (ax,) = figure.axes
+    colours = {line.get_label(): line.get_color() for line in ax.lines}
+    assert colours["none"] == QUIET
+    assert len({colours["a"], colours["b"], QUIET}) == 3
+    assert {line.get_marker() for line in ax.lines if line.get_label() in curves} == {"o"}
 
 
 def test_a_confusion_matrix_writes_counts_and_may_have_a_column_for_nothing() -> None:
