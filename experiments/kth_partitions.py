@@ -235,15 +235,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     rows.add_argument(
         "--report-formula",
         nargs="*",
-        choices=list(STRATEGIES),
-        help="strategies to add with the report's formula (default: spatial; paper: all)",
+        choices=[*STRATEGIES, "none"],
+        help="strategies to add with the report's formula (default: spatial; paper: all; none: no "
+        "such rows)",
     )
     rows.add_argument(
         "--controls",
         nargs="*",
-        choices=list(CONTROL_GRAPHS),
+        choices=[*CONTROL_GRAPHS, "none"],
         default=list(CONTROL_GRAPHS),
-        help="graphs without or with arbitrary edges to add (default: both)",
+        help="graphs without or with arbitrary edges to add (default: both; none: neither)",
     )
     rows.add_argument(
         "--equal-parameters", action="store_true", help="add rows widened to equal parameters"
@@ -252,7 +253,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--refit", action="store_true", help="add rows trained on training + validation"
     )
     common.add_options(parser)
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    for name in ("report_formula", "controls"):
+        if "none" in (getattr(args, name) or ()):
+            setattr(args, name, [])
+    return args
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -32,19 +32,10 @@ class Format:
 
 def _openpose(path: Path, layout: SkeletonLayout | None) -> Any:
     read = io.read_openpose_folder if path.is_dir() else io.read_openpose
-    try:
-        graph = read(path)
-        if not graph.num_poses and layout is not None and layout.num_joints in OPENPOSE_JOINTS:
-            graph = read(path, layout=layout)  # where nobody is, nobody tells the joints
-        return graph
-    except io.RecordingError as error:
-        if not path.is_dir():
-            raise
-        # frames are named alike in all folders
-        frame = path if error.file == path.stem else path / error.file
-        raise io.RecordingError(
-            frame, error.problem, place=error.place, remedy=error.remedy
-        ) from None
+    graph = read(path)
+    if not graph.num_poses and layout is not None and layout.num_joints in OPENPOSE_JOINTS:
+        graph = read(path, layout=layout)  # where nobody is, nobody tells the joints
+    return graph
 
 
 def _numpy(path: Path, layout: SkeletonLayout | None) -> Any:

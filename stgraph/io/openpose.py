@@ -103,23 +103,31 @@ def read_openpose_folder(
     """
     if isinstance(path, str | os.PathLike):
         files: Iterable[tuple[str, bytes]] = iter_files(path, r"\.json$")
-        name = name or Path(path).stem
+        name, file = name or Path(path).stem, str(path)
     else:
         files, name = path, name or "openpose"
-    parsed, _ = read_all(files, parse_frame, skip_bad=skip_bad)
+        file = name
+    try:
+        parsed, _ = read_all(files, parse_frame, skip_bad=skip_bad)
+    except RecordingError as error:
+        if not isinstance(path, str | os.PathLike) or error.file == file:
+            raise
+        # frames are named alike in all folders
+        frame = Path(path) / error.file
+        raise RecordingError(frame, error.problem, place=error.place, remedy=error.remedy) from None
     found: Detections = {}
     for number, persons in parsed:
         if number in found:
             raise RecordingError(
-                name,
+                file,
                 f"frame {number} comes twice",
                 remedy="give each video a folder of its own",
             )
         found[number] = persons
     if not found and not skip_bad:
-        raise RecordingError(name, "expected OpenPose JSON files (got none)", remedy="check it")
+        raise RecordingError(file, "expected OpenPose JSON files (got none)", remedy="check it")
     extra.setdefault("name", name)
-    return assemble(found, name, people, layout, fps=fps, y=y, **extra)
+    return assemble(found, file, people, layout, fps=fps, y=y, **extra)
 
 
 def parse_frame(content: bytes, name: str) -> tuple[int, list[NDArray[np.float32]]]:
