@@ -86,6 +86,8 @@ def write_table(outcome: Outcome, out: Path, title: str, table: str, notes: Sequ
     shared = recipe_lines(outcome.sets, outcome.recipe)
     text = [f"# {title}{mark}", "", table, "", *(f"- {note}" for note in notes)]
     text += [*(f"- {name}: {words}" for name, words in shared.items()), ""]
+    for what in ("scores", "learning_curves"):  # drawn beside the table
+        text += [f"![{title}: {what.replace('_', ' ')}]({what}.png)", ""]
     text += [results_markdown(every, "Every figure, as in `table.csv`").replace("\n## ", "\n### ")]
     (out / "table.md").write_text("\n".join(text).replace("\n# ", "\n## "), encoding="utf-8")
 

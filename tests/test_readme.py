@@ -275,3 +275,14 @@ def test_result_pages_show_tables_and_pictures_below_their_own_heading(tmp_path:
     assert (tmp_path / "generated" / "pictures" / "kth-bars.png").read_bytes() == b"png"
     assert "| ntu_like |" in script.page_of(files[:1], tmp_path / "generated")
     assert script.page_of([], tmp_path) == script.NOTHING
+
+
+def test_every_picture_of_a_results_file_is_there() -> None:
+    folder = REPOSITORY / "experiments" / "results"
+    shown = {
+        name
+        for page in folder.glob("*.md")
+        for name in re.findall(r"\]\(([\w.-]+\.png)\)", page.read_text("utf-8"))
+    }
+    assert shown
+    assert not [name for name in shown if not (folder / name).is_file()]
