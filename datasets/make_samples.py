@@ -19,7 +19,7 @@ from scipy.io import savemat
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from stgraph.files import replacing
+from stgraph.files import replacing, write_atomically
 from stgraph.io import Store, graphs_from_array
 from stgraph.skeleton import SkeletonLayout, resolve_layout
 from stgraph.viz import rest_pose
@@ -75,12 +75,6 @@ def in_metres(pos: Array, distance: float = 3.0) -> Array:
     return metres.round(4)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all, with its folders."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 # --- one function a format ------------------------------------------------------------------------
 def openpose(out: Path) -> None:
     """A folder of a JSON file a frame: two people, one leaves; frame 8 shows nobody."""
@@ -96,7 +90,9 @@ def openpose(out: Path) -> None:
             row = np.concatenate([found, confidence], axis=1).round(2).flatten().tolist()
             people.append({"person_id": [-1], "pose_keypoints_2d": row})
         name = f"wave_{frame:012d}_keypoints.json"
-        write_text(out / name, json.dumps({"version": 1.3, "people": people}) + "\n")
+        write_atomically(
+            out / name, (json.dumps({"version": 1.3, "people": people}) + "\n").encode()
+        )
 
 
 def kth_poses(out: Path) -> None:
@@ -104,7 +100,6 @@ def kth_poses(out: Path) -> None:
     pos = in_pixels(figure("openpose_coco_18", "wave")).astype(np.float32)
     pos[0, [0, 14, 15, 16, 17]] = 0
     pos[5] = 0
-    out.mkdir(parents=True, exist_ok=True)
     with replacing(out / "person01_handwaving_d1.npz") as temporary, temporary.open("wb") as file:
         np.savez(
             file,
@@ -118,7 +113,7 @@ def nw_ucla(out: Path) -> None:
     """A JSON file a recording."""
     table = in_metres(figure("kinect_v1_20", "march"))
     fields = {"file_name": "a04_s01_e00_v01", "skeletons": table.tolist(), "label": 4}
-    write_text(out / "a04_s01_e00_v01.json", json.dumps(fields) + "\n")
+    write_atomically(out / "a04_s01_e00_v01.json", (json.dumps(fields) + "\n").encode())
 
 
 def penn_action(out: Path) -> None:
@@ -156,14 +151,14 @@ def sbu(out: Path) -> None:
         ",".join([str(4 + n), *(f"{value:.6f}" for value in row)]) for n, row in enumerate(table)
     ]
     place = out / "s01s02" / "05" / "001"  # pair, class and number are in the path
-    write_text(place / "skeleton_pos.txt", "\n".join(lines) + "\n")
+    write_atomically(place / "skeleton_pos.txt", ("\n".join(lines) + "\n").encode())
 
 
 def msr_action3d(out: Path) -> None:
     """A text file a recording: a line a joint, with confidence."""
     pos = in_metres(figure("msr_action3d_20", "wave"))
     lines = [" ".join([*(f"{v:.4f}" for v in joint), "0.9"]) for frame in pos for joint in frame]
-    write_text(out / "a01_s01_e01_skeleton3D.txt", "\n".join(lines) + "\n")
+    write_atomically(out / "a01_s01_e01_skeleton3D.txt", ("\n".join(lines) + "\n").encode())
 
 
 def numpy(out: Path) -> None:
@@ -219,7 +214,7 @@ def layouts(out: Path) -> None:
     }
     SkeletonLayout.from_dict(fields)  # raises where it is no layout
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in fields.items()]
-    write_text(out / "dog_14.json", "{\n" + ",\n".join(lines) + "\n}\n")
+    write_atomically(out / "dog_14.json", ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
 def store(out: Path) -> None:
@@ -237,18 +232,15 @@ def store(out: Path) -> None:
         graph.name = f"{ACTIONS[action]}_{number:02d}"
         graph.split = "train" if number < 24 else "val" if number < 36 else "test"
         graphs.append(graph)
-    out.mkdir(parents=True, exist_ok=True)
     Store.from_graphs(graphs, class_names=ACTIONS).save(out / "wave_or_march.safetensors")
 
 
 def _savemat(path: Path, variables: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, temporary.open("wb") as file:
         savemat(file, variables, do_compression=True)
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, array)
 

@@ -263,18 +263,15 @@ def compare(
     numbers = range(arguments.first_seed, arguments.first_seed + seeds)
     jobs = [(setting, seed) for seed in numbers for setting in settings]
     workers = num_workers(arguments)
-    try:
-        runs = run_comparison(
-            jobs,
-            recipe,
-            sets,
-            out,
-            workers=workers,
-            progress=workers == 1,
-            report=Progress(len(jobs), workers),
-        )
-    except KeyboardInterrupt:
-        raise SystemExit("\nstopped; the same command goes on from here") from None
+    runs = run_comparison(
+        jobs,
+        recipe,
+        sets,
+        out,
+        workers=workers,
+        progress=workers == 1,
+        report=Progress(len(jobs), workers),
+    )
     return Outcome(sets, recipe, list(settings), runs, controls)
 
 

@@ -63,6 +63,7 @@ class ComparisonSets:
         prepared: The same recordings prepared, and ``trainval``.
         pixel: Length of a pixel (2-D) in prepared units; 0 in 3-D.
         facts: What else decides a result, for the name under which it is kept.
+        companions: What :func:`companion` has fitted to them.
     """
 
     key: str
@@ -72,6 +73,7 @@ class ComparisonSets:
     prepared: dict[str, Store]
     pixel: float
     facts: dict[str, Any] = field(default_factory=dict)
+    companions: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def synthetic(self) -> bool:

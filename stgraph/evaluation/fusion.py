@@ -21,7 +21,7 @@ FUSIONS = ("none", "statistics")
 def companion(
     name: str, sets: ComparisonSets, refit: bool = False
 ) -> Callable[[Any, int], Tensor] | None:
-    """A model of the recordings that networks of a comparison see, trained where they are.
+    """A model of the recordings that networks of a comparison see, fitted once for all runs.
 
     Args:
         name: ``"none"``, or ``"statistics"``: logistic regression on motion statistics, whose
@@ -40,10 +40,13 @@ def companion(
         raise ValueError(f"unknown fusion {name!r}; known are {', '.join(FUSIONS)}")
     if name == "none":
         return None
-    train, val = sets.prepared["train"], sets.prepared["val"]
-    return LogisticRegressionOfStatistics(
-        train, val, rich_motion_statistics, refit=refit
-    ).log_probabilities
+    if (name, refit) not in sets.companions:
+        train, val = sets.prepared["train"], sets.prepared["val"]
+        sets.companions[name, refit] = LogisticRegressionOfStatistics(
+            train, val, rich_motion_statistics, refit=refit
+        )
+    model: LogisticRegressionOfStatistics = sets.companions[name, refit]
+    return model.log_probabilities
 
 
 def fuse(predictions: Predictions, log_probabilities: Tensor) -> Predictions:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from stgraph.evaluation.comparison_sets import ComparisonSets
+from stgraph.evaluation.comparison_sets import VIEWS, ComparisonSets
+from stgraph.evaluation.fusion import FUSIONS
 from stgraph.nn import STGCN
 from stgraph.nn.models.stgcn import stgcn_channels
 from stgraph.skeleton import PartitionStrategy, RandomEdges, SpatialConfiguration, resolve_partition
@@ -87,6 +88,18 @@ class Recipe:
     views: str = "whole"
     fuse: str = "none"
     distance: str = "measured"
+
+    def __post_init__(self) -> None:
+        """Refuses ways of testing that there are not, before anything is trained.
+
+        Raises:
+            ValueError: if ``views`` or ``fuse`` is unknown.
+        """
+        for name, known in (("views", tuple(VIEWS)), ("fuse", FUSIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"unknown {name} {getattr(self, name)!r}; known are {', '.join(known)}"
+                )
 
 
 @dataclass(frozen=True)

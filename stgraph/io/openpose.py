@@ -29,8 +29,6 @@ PEOPLE = ("first", "largest", "all")
 _KEYS = ("pose_keypoints_2d", "pose_keypoints")
 #: The persons found in each frame of a video, [V, 3] (x, y, confidence) each.
 Detections = dict[int, list[NDArray[np.float32]]]
-#: Arguments that a recording takes.
-FIELDS = {"name", "fps", "y"}
 _FRAME = re.compile(r"(\d+)(?:_keypoints)?\.json$")
 
 
@@ -214,12 +212,10 @@ def assemble(
 
 def _check_names(fields: Mapping[str, Any]) -> None:
     """Refuses attributes that are options written wrong."""
-    options = sorted(
-        {*inspect.signature(read_openpose_folder).parameters, *FIELDS} - {"path", "extra"}
-    )
-    for name in fields:
-        meant = difflib.get_close_matches(name, options, 1, 0.75)
-        if meant and name not in FIELDS:
+    options = set(inspect.signature(read_openpose_folder).parameters) - {"path", "extra"}
+    for name in fields.keys() - {"name", "fps", "y"}:  # those were handed on by the readers
+        meant = difflib.get_close_matches(name, sorted(options), 1, 0.75)
+        if meant:
             hint = "this reader does not take it" if meant == [name] else f"{meant[0]!r} is known"
             raise TypeError(f"unexpected argument {name!r}: {hint}")
 

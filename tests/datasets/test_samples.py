@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-import stgraph.datasets as room
 from stgraph import io
 from stgraph.cli.recordings import read_recordings
+from stgraph.cli.sets import dataset_classes
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
 
 FOLDER = Path(__file__).resolve().parents[2] / "datasets"
@@ -90,21 +90,13 @@ def test_the_samples_are_what_their_script_makes(tmp_path: Path) -> None:
     assert SkeletonLayout.from_json(tmp_path / "layouts" / "dog_14.json") == DOG
 
 
-def sets() -> dict[str, Any]:
-    return {
-        getattr(room, n).key: getattr(room, n)
-        for n in room.__all__
-        if n[0].isupper() and isinstance(getattr(getattr(room, n), "key", None), str)
-    }
-
-
 def test_every_set_has_a_card() -> None:
-    assert {path.stem for path in (FOLDER / "cards").glob("*.md")} == set(sets())
+    assert {path.stem for path in (FOLDER / "cards").glob("*.md")} == set(dataset_classes())
 
 
-@pytest.mark.parametrize("key", sorted(sets()))
+@pytest.mark.parametrize("key", sorted(dataset_classes()))
 def test_a_card_agrees_with_its_class(key: str) -> None:
-    chosen = sets()[key]
+    chosen = dataset_classes()[key]
     text = (FOLDER / "cards" / f"{key}.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| ([\w ]+) \| (.+) \|$", text, flags=re.MULTILINE))
     assert rows["class"].startswith(f"`stgraph.datasets.{chosen.__name__}`")

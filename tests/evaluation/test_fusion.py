@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from stgraph.evaluation import LogisticRegressionOfStatistics, companion, fuse
 from stgraph.evaluation.statistics import as_batch
 from stgraph.tasks import Predictions
-from tests.evaluation.samples import tiny_sets
+from tests.evaluation.samples import TINY, tiny_sets
 
 
 def test_two_models_have_equal_weight() -> None:
@@ -35,3 +37,15 @@ def test_no_companion_and_an_unknown_one() -> None:
     assert companion("none", tiny_sets()) is None
     with pytest.raises(ValueError, match="unknown fusion 'trees'; known are none, statistics"):
         companion("trees", tiny_sets())
+
+
+def test_a_companion_is_fitted_once() -> None:
+    sets = tiny_sets()
+    assert companion("statistics", sets) == companion("statistics", sets)
+    assert companion("statistics", sets) != companion("statistics", sets, refit=True)
+
+
+@pytest.mark.parametrize("wrong", [{"fuse": "trees"}, {"views": "sides"}])
+def test_a_recipe_knows_ways_of_testing_before_it_trains(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"unknown (fuse|views) .*; known are"):
+        replace(TINY, **wrong)
