@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from run import interleaved, write_csv
+from run import interleaved, refuse_unwritable, write_csv
 from workloads import Workload, check_equal, make_side, quiet
 
 COLUMNS = ("sweep", "value", "poses", "ours_seconds", "padded_seconds")
@@ -101,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", type=int, default=1, help="divide all lengths by this")
     parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")
     options = parser.parse_args(arguments)
+    refuse_unwritable(options.out)
     quiet()
     if options.threads:
         torch.set_num_threads(options.threads)

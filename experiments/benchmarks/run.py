@@ -34,6 +34,7 @@ from workloads import (
     quiet,
 )
 
+from stgraph.cli.places import check_out_file
 from stgraph.files import replacing
 
 COLUMNS = ("workload", "phase", "other", "ours_value", "other_value", "unit", "ratio")
@@ -220,6 +221,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def refuse_unwritable(out: Path) -> None:
+    """Ends with a line where a table could not be written, asked before it is measured."""
+    try:
+        check_out_file(str(out))
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     quiet()
@@ -229,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         workload = make_workload(options.workloads[0], options.quick)
         print(peak_of_a_step(options.peak_of, workload, options.width))
         return
+    refuse_unwritable(options.out)
     begin = time.perf_counter()
     width = options.width
     error = check_equal(width)

@@ -174,3 +174,13 @@ def test_padding_puts_persons_and_frames_where_they_belong(benchmarks):
     assert torch.equal(dense[0, :, 1, :, 1].T, graphs[0].folded()[4])
     assert not bool(dense[1, :, 4].any())
     assert Batch.from_data_list(graphs).num_poses == 9
+
+
+@pytest.mark.parametrize("script", ["run", "linear_cost"])
+def test_a_place_that_takes_no_table_is_known_before_measuring(
+    benchmarks: Benchmarks, script: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    main = getattr(benchmarks, script).main
+    with pytest.raises(SystemExit, match=r"error: --out .*file.* is a file, not a folder"):
+        main(["--out", str(tmp_path / "file" / "table.csv")])
