@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _oracles import adjacency, networks, preprocessing
+from _oracles import adjacency, contrast, masked, networks, preprocessing, stars
 from _oracles.cases import Arrays, Result, Watched
 
 Check = Callable[[Arrays, Mapping[str, Any]], Iterable[Result | tuple[str, float, float] | str]]
@@ -26,6 +26,9 @@ FAMILIES: dict[str, Check] = {
     "adjacency": adjacency.check,
     "preprocessing": preprocessing.check,
     **{family: partial(networks.check, family) for family in networks.FAMILIES},
+    **{family: partial(masked.check, family) for family in masked.FAMILIES},
+    **{family: partial(contrast.check, family) for family in contrast.FAMILIES},
+    **{family: partial(stars.check, family) for family in stars.FAMILIES},
 }
 
 

@@ -22,7 +22,7 @@ from torch_geometric.utils import softmax
 
 from stgraph import STGCN
 from stgraph.evaluation import count_parameters, load_comparison_sets, markdown_table
-from stgraph.tasks import Recognition, SkeletonDataModule, evaluate_recognition, fit_recognition
+from stgraph.tasks import Recognition, SkeletonDataModule, evaluate_recognition, fit_task
 
 
 class AttentionConv(MessagePassing):
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         task = Recognition(model, len(sets.class_names), optimizer="adam", lr=2e-3)
         began = time.monotonic()
-        fit_recognition(task, data, max_epochs=args.epochs, seed=args.seed)
+        fit_task(task, data, max_epochs=args.epochs, seed=args.seed)
         seconds = (time.monotonic() - began) / args.epochs
         val, test = (
             evaluate_recognition(task, sets.prepared[part])["top1"] for part in ("val", "test")

@@ -37,7 +37,7 @@ from stgraph.tasks import (
     Recognition,
     SkeletonDataModule,
     build_transform,
-    fit_recognition,
+    fit_task,
     predict_views,
 )
 from stgraph.transforms import CenterJoint, Flip
@@ -143,7 +143,7 @@ def main() -> None:
     parameters = sum(p.numel() for p in task.model.parameters())
     model = f"{recipe['network'].lower()}-w{recipe['width']}-e{recipe['epochs']}"
     print(f"{model}, {parameters:,} parameters, {len(train)} recordings")
-    fit_recognition(
+    fit_task(
         task,
         SkeletonDataModule(train, batch_size=recipe["batch_size"], seed=args.seed),
         max_epochs=recipe["epochs"],

@@ -126,7 +126,7 @@ def absolute(found: Tensor, expected: Tensor) -> float:
         return float("inf")
     if expected.numel() == 0:
         return 0.0
-    difference = (found.detach().double() - expected.double()).abs()
+    difference = (found.detach().double() - expected.detach().double()).abs()
     return float(difference.max()) if bool(difference.isfinite().all()) else float("inf")
 
 

@@ -44,7 +44,7 @@ def run(config: Any) -> None:
     import torch
 
     from stgraph.skeleton import resolve_layout, resolve_partition
-    from stgraph.tasks import Recognition, SkeletonDataModule, build_transform, fit_recognition
+    from stgraph.tasks import Recognition, SkeletonDataModule, build_transform, fit_task
     from stgraph.tasks.inspection import check_labels
 
     data_options = DataOptions(**vars(config.data))
@@ -90,7 +90,7 @@ def run(config: Any) -> None:
         ema_decay=training.ema_decay,
     )
     _say_what(data_options, seen, net, training, data, network, out)
-    result = fit_recognition(
+    result = fit_task(
         task,
         data,
         max_epochs=training.epochs,
@@ -123,10 +123,11 @@ def _check_options(
     net: NetworkOptions, training: TrainingOptions, how: RunOptions, has_val: bool
 ) -> None:
     """What is wrong with an option is said before any recording is opened."""
+    from stgraph.tasks import Recognition
     from stgraph.tasks.fit import check_accelerator, check_select
     from stgraph.tasks.limits import check_limits
 
-    check_select(training.select, has_val)
+    check_select(training.select, has_val, Recognition)
     check_limits(asdict(net) | asdict(training) | asdict(how), "expected --")
     check_accelerator(how.accelerator)
 

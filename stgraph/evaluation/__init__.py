@@ -35,7 +35,10 @@ from stgraph.evaluation.controls import (
     resampled_poses,
     visibility_only,
 )
+from stgraph.evaluation.features import Features, extract_features, weights_digest
 from stgraph.evaluation.fusion import FUSIONS, companion, fuse
+from stgraph.evaluation.linear_probe import LinearProbe
+from stgraph.evaluation.nearest_neighbours import TIES, nearest_neighbours, vote, weighted_vote
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.evaluation.recipes import (
     Recipe,
@@ -106,6 +109,16 @@ control_baselines = [
     "Control",
     "CONTROLS",
 ]
+protocols = [
+    "Features",
+    "extract_features",
+    "weights_digest",
+    "LinearProbe",
+    "nearest_neighbours",
+    "vote",
+    "weighted_vote",
+    "TIES",
+]
 result_tables = [
     "ResultRow",
     "read_results",
@@ -122,4 +135,4 @@ result_tables = [
     "command_line",
 ]
 
-__all__ = [*comparisons, *recordings, *control_baselines, *result_tables]
+__all__ = [*comparisons, *recordings, *control_baselines, *protocols, *result_tables]

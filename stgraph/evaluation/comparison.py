@@ -39,7 +39,7 @@ from stgraph.tasks import (
     Recognition,
     SkeletonDataModule,
     TrainingDiverged,
-    fit_recognition,
+    fit_task,
     load_checkpoint,
     predict_views,
 )
@@ -161,7 +161,7 @@ def run_setting(
     began = time.monotonic()
     diverged = None
     try:
-        fit_recognition(
+        fit_task(
             task,
             data,
             max_epochs=own.epochs,

@@ -92,12 +92,24 @@ def _mix(*words: int) -> int:
 
 
 class _Batches(Dataset[Any]):
-    def __init__(self, store: Any, indices: Tensor, transform: Callable[[Any], Any] | None):
+    def __init__(
+        self,
+        store: Any,
+        indices: Tensor,
+        transform: Callable[[Any], Any] | None,
+        numbered: bool,
+    ) -> None:
         self.store, self.indices, self.transform = store, indices, transform
+        self.numbered = numbered
 
     def __getitem__(self, request: Request) -> Any:
         seed, positions = request
         batch = self.store.batch(self.indices[positions])
+        if self.numbered:
+            count = len(positions)
+            batch.number = self.indices[positions]
+            batch._slice_dict["number"] = torch.arange(count + 1)
+            batch._inc_dict["number"] = torch.zeros(count, dtype=torch.long)
         if self.transform is None:
             return batch
         # random transforms depend on (seed, epoch, batch) alone: not on workers, not on a restart
@@ -126,6 +138,7 @@ class StoreLoader(DataLoader[Any]):
         transform: Applied to each batch; the data set's own by default.
         drop_last: Whether an incomplete last batch is left out.
         drop_empty: Whether recordings without a pose are left out, as training must.
+        numbered: Whether batches say as ``number`` [B] which recordings of the store they hold.
         num_replicas: See :class:`EpochSampler`.
         rank: See :class:`EpochSampler`.
         **kwargs: Further arguments of the DataLoader, for instance `num_workers`.
@@ -142,6 +155,7 @@ class StoreLoader(DataLoader[Any]):
         transform: Callable[[Any], Any] | None = None,
         drop_last: bool = False,
         drop_empty: bool = False,
+        numbered: bool = False,
         num_replicas: int = 1,
         rank: int = 0,
         **kwargs: Any,
@@ -164,7 +178,7 @@ class StoreLoader(DataLoader[Any]):
             rank=rank,
         )
         super().__init__(
-            _Batches(store, chosen, transform),  # type: ignore[arg-type]
+            _Batches(store, chosen, transform, numbered),  # type: ignore[arg-type]
             batch_size=None,
             sampler=sampler,
             collate_fn=_same,

@@ -8,20 +8,33 @@ core compiles and exports.
 from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock, STGCNPlusPlusBlock
 from stgraph.nn.conv import CTRGraphConv, STGraphConv
 from stgraph.nn.data_norm import JointNorm, PersonJointNorm
+from stgraph.nn.joint_identity import GraphJointEmbedding, JointEmbedding
 from stgraph.nn.models import (
     CTRGCN,
     STGCN,
     NodeEmbeddings,
+    SkeletonTransformer,
     STGCNPlusPlus,
+    TokenDecoder,
     stage_channels,
     stgcn_channels,
 )
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
 from stgraph.nn.pretrained import PretrainedMixin, StateDictMismatch
-from stgraph.nn.published import load_published, read_state_dict, to_published
+from stgraph.nn.published import (
+    MAMPParts,
+    load_mamp,
+    load_published,
+    read_state_dict,
+    to_mamp,
+    to_published,
+)
 from stgraph.nn.spatial import Edges, SpatialOperator, make_conv
 from stgraph.nn.temporal import PoseNorm, Shortcut, TemporalConv
+from stgraph.nn.token_embedding import PlaceEmbedding, TokenEmbedding
+from stgraph.nn.tokens import Tokens, distinct_layouts, make_tokens, take_tokens, token_values
+from stgraph.nn.transformer import TransformerBlock, TransformerStack
 
 convolutions = ["STGraphConv", "CTRGraphConv"]
 layers = [
@@ -34,17 +47,45 @@ layers = [
     "Shortcut",
     "make_conv",
 ]
+tokens_of_joints = ["Tokens", "make_tokens", "take_tokens", "token_values", "distinct_layouts"]
+transformer_layers = [
+    "TransformerBlock",
+    "TransformerStack",
+    "TokenEmbedding",
+    "PlaceEmbedding",
+    "JointEmbedding",
+    "GraphJointEmbedding",
+]
 space_time_blocks = ["STGCNBlock", "PlainBlock", "PreActivationBlock", "STGCNPlusPlusBlock"]
 encoders = [
     "STGCN",
     "STGCNPlusPlus",
     "CTRGCN",
+    "SkeletonTransformer",
+    "TokenDecoder",
     "NodeEmbeddings",
     "stgcn_channels",
     "stage_channels",
 ]
 plans = ["EncoderPlan", "Edges", "make_encoder_plan"]
 saving = ["PretrainedMixin", "StateDictMismatch"]
-weights = ["load_published", "to_published", "read_state_dict"]
+weights = [
+    "load_published",
+    "to_published",
+    "load_mamp",
+    "to_mamp",
+    "MAMPParts",
+    "read_state_dict",
+]
 
-__all__ = [*convolutions, *layers, *space_time_blocks, *encoders, *plans, *saving, *weights]
+__all__ = [
+    *convolutions,
+    *layers,
+    *space_time_blocks,
+    *tokens_of_joints,
+    *transformer_layers,
+    *encoders,
+    *plans,
+    *saving,
+    *weights,
+]

@@ -99,7 +99,7 @@ class PretrainedMixin:
 
     def _partition_to_save(self) -> Any:
         layout = getattr(self, "layout", None)
-        if layout is not None:
+        if layout is not None and "partition" in self.config:
             return self.partition_of(layout)  # type: ignore[attr-defined]
         return self.config.get("partition")
 

@@ -6,6 +6,21 @@ with it, forward and backward.
 """
 
 from stgraph.ops.aggregate import AGGREGATE_BACKENDS, partitioned_aggregate
+from stgraph.ops.attention import (
+    ATTENTION_BACKENDS,
+    SLACK,
+    AttentionPlan,
+    make_attention_plan,
+    ragged_attention,
+    sorted_plan,
+)
+from stgraph.ops.group import (
+    log_softmax_of_group,
+    max_of_group,
+    mean_of_group,
+    rank_in_group,
+    top_k_of_group,
+)
 from stgraph.ops.pool import person_slots, person_weights, pool_poses
 from stgraph.ops.temporal import (
     TemporalPlan,
@@ -37,6 +52,21 @@ tracks = [
     "topology_aggregate",
     "topology_aggregate_reference",
 ]
+attention_operations = [
+    "AttentionPlan",
+    "make_attention_plan",
+    "sorted_plan",
+    "ragged_attention",
+    "ATTENTION_BACKENDS",
+    "SLACK",
+]
+grouped = [
+    "rank_in_group",
+    "top_k_of_group",
+    "log_softmax_of_group",
+    "max_of_group",
+    "mean_of_group",
+]
 pooling = ["person_weights", "person_slots", "pool_poses"]
 
-__all__ = [*spatial, *temporal_operations, *tracks, *pooling]
+__all__ = [*spatial, *temporal_operations, *tracks, *attention_operations, *grouped, *pooling]

@@ -4,27 +4,38 @@ This is the only room, with the command line, that knows the trainer; networks a
 without it. The epoch is chosen by validation or is the last, never by test recordings.
 """
 
+from stgraph.tasks.base import TrainingTask
 from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_checkpoint
 from stgraph.tasks.data import SkeletonDataModule, as_source, fit_partition
-from stgraph.tasks.fit import FitResult, fit_recognition
+from stgraph.tasks.fit import FitResult, fit_task
 from stgraph.tasks.keeper import Keeper, TrainingDiverged
 from stgraph.tasks.optimisation import (
     class_weights,
+    layer_decay_groups,
     learning_rate_factor,
     make_optimizer,
     make_schedule,
     parameter_groups,
 )
 from stgraph.tasks.predict import Predictions, evaluate_recognition, predict_logits, predict_views
+from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.progress import EpochLines, quiet_lightning
 from stgraph.tasks.recognition import Recognition
-from stgraph.tasks.saving import load_network, load_recognition, read_task, save_recognition
+from stgraph.tasks.saving import (
+    load_network,
+    load_recognition,
+    read_task,
+    save_pretraining,
+    save_recognition,
+)
 from stgraph.tasks.transform_specs import build_transform, describe_transform
 
-recognising = ["Recognition", "SkeletonDataModule", "fit_recognition", "FitResult"]
+pretraining_tasks = ["Pretraining"]
+recognising = ["TrainingTask", "Recognition", "SkeletonDataModule", "fit_task", "FitResult"]
 prediction = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
 saved_files = [
     "save_recognition",
+    "save_pretraining",
     "load_recognition",
     "load_network",
     "read_task",
@@ -39,6 +50,7 @@ parts = [
     "make_schedule",
     "learning_rate_factor",
     "parameter_groups",
+    "layer_decay_groups",
     "class_weights",
     "AtomicCheckpointIO",
     "Keeper",
@@ -47,4 +59,4 @@ parts = [
     "quiet_lightning",
 ]
 
-__all__ = [*recognising, *prediction, *saved_files, *parts]
+__all__ = [*recognising, *pretraining_tasks, *prediction, *saved_files, *parts]

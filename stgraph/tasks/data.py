@@ -199,6 +199,7 @@ class SkeletonDataModule(LightningDataModule):
         num_workers: Processes that load batches; 0: none but this one.
         seed: Decides the order and the random numbers of the data set's own transform.
         drop_last: Leave out an incomplete last batch of training.
+        numbered: Training batches say as ``number`` which recordings they hold.
 
     Raises:
         TypeError: if recordings come as something else.
@@ -215,6 +216,7 @@ class SkeletonDataModule(LightningDataModule):
         seed: int = 0,
         drop_last: bool = False,
         eval_batch_size: int | None = None,
+        numbered: bool = False,
     ) -> None:
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
@@ -230,7 +232,7 @@ class SkeletonDataModule(LightningDataModule):
         self.val = None if val is None else as_source(val, "val")
         self.test = None if test is None else as_source(test, "test")
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
-        self.drop_last = drop_last
+        self.drop_last, self.numbered = drop_last, numbered
         self.eval_batch_size = eval_batch_size
         names = source_class_names(self.train)
         for part, source in (("val", self.val), ("test", self.test)):
@@ -284,6 +286,7 @@ class SkeletonDataModule(LightningDataModule):
             seed=self.seed,
             drop_empty=train,
             drop_last=train and self.drop_last,
+            numbered=train and self.numbered,
             num_replicas=world,
             rank=rank,
             num_workers=self.num_workers,

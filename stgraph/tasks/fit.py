@@ -14,16 +14,14 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.strategies import DDPStrategy
 
-from stgraph.nn import PretrainedMixin
+from stgraph.tasks.base import TrainingTask
 from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_training
 from stgraph.tasks.data import SkeletonDataModule
-from stgraph.tasks.inspection import check_labels, data_digest
-from stgraph.tasks.keeper import BEST, FIGURES, LAST, Keeper, TrainingStopped, stopping_politely
+from stgraph.tasks.inspection import data_digest
+from stgraph.tasks.keeper import BEST, LAST, Keeper, TrainingStopped, stopping_politely
 from stgraph.tasks.limits import check_limits
 from stgraph.tasks.progress import EpochLines, quiet_lightning
-from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.run_folder import begin_run, find_run, flat_facts, write_run
-from stgraph.tasks.saving import save_recognition
 
 MODEL = "model"
 
@@ -53,8 +51,8 @@ class FitResult:
         return next(row for row in self.history if row["epoch"] == self.best_epoch)
 
 
-def fit_recognition(
-    task: Recognition,
+def fit_task(
+    task: TrainingTask,
     data: SkeletonDataModule,
     *,
     max_epochs: int,
@@ -73,7 +71,7 @@ def fit_recognition(
     callbacks: Sequence[Callback] = (),
     facts: dict[str, Any] | None = None,
 ) -> FitResult:
-    """Trains a recogniser and leaves it with the weights of the chosen epoch.
+    """Trains a task and leaves it with the weights of the chosen epoch.
 
     Training that is stopped and resumed gives the same weights as training that was not (on the
     CPU, with the same number of threads). The first interrupt from the keyboard ends it after its
@@ -119,20 +117,20 @@ def fit_recognition(
             "devices": devices,
             "checkpoint_every": checkpoint_every,
         },
-        "'fit_recognition' expected ",
+        "'fit_task' expected ",
     )
     if early_stopping is not None and data.val is None:
-        raise ValueError("'fit_recognition' cannot stop early without validation recordings")
-    select = check_select(select, data.val is not None)
+        raise ValueError("'fit_task' cannot stop early without validation recordings")
+    select = check_select(select, data.val is not None, task)
     accelerator = check_accelerator(accelerator)
     if data.batch_size % devices:
         raise ValueError(
-            f"'fit_recognition' expected a batch size that {devices} processes can share "
+            f"'fit_task' expected a batch size that {devices} processes can share "
             f"(got {data.batch_size})"
         )
-    check_labels(data, task.num_classes)
+    task.check_data(data)
     folder = None if out is None else Path(out)
-    keeper = Keeper(folder, select, checkpoint_every)
+    keeper = Keeper(folder, select, checkpoint_every, task.figures)
     task.seed = data.seed = seed
     run = {
         "max_epochs": max_epochs,
@@ -194,17 +192,17 @@ def fit_recognition(
     return _finish(task, keeper, folder, run, facts, began)
 
 
-def check_select(select: str | None, has_val: bool) -> str:
+def check_select(select: str | None, has_val: bool, task: TrainingTask | type[TrainingTask]) -> str:
     """What chooses the epoch, or an error if it would be anything that test has a part in."""
     if select is None:
-        return "val/top1" if has_val else "last"
+        return task.default_figure if has_val else "last"
+    known = ", ".join(task.figures)
     if select != "last" and not select.startswith("val/"):
         raise ValueError(
-            f"the epoch is chosen by a validation figure (val/top1, val/mean_class, val/loss) or "
-            f"is the last (got {select!r}); test figures never choose"
+            f"the epoch is chosen by a validation figure ({known}) or is the last (got "
+            f"{select!r}); test figures never choose"
         )
-    if select != "last" and select not in FIGURES:
-        known = ", ".join(name for name in FIGURES if name.startswith("val/"))
+    if select != "last" and select not in task.figures:
         raise ValueError(f"there is no figure {select!r} to choose by; known are {known}")
     if select != "last" and not has_val:
         raise ValueError(f"there are no validation recordings to choose by {select!r}; take 'last'")
@@ -212,7 +210,7 @@ def check_select(select: str | None, has_val: bool) -> str:
 
 
 def _finish(
-    task: Recognition,
+    task: TrainingTask,
     keeper: Keeper,
     folder: Path | None,
     run: dict[str, Any],
@@ -229,15 +227,12 @@ def _finish(
             task.load_state_dict(keeper.best_state)
     task.eval()
     saved = None
-    if folder is not None and isinstance(task.network, PretrainedMixin):
-        saved = folder / MODEL
+    if folder is not None:
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
         if task.global_rank == 0:
-            save_recognition(task, saved, facts)
+            saved = task.save(folder / MODEL, facts)
             write_run(folder, run, finished=True)
-    elif folder is not None and task.global_rank == 0:
-        write_run(folder, run, finished=True)
     return FitResult(keeper.best_epoch, keeper.history, checkpoint, saved, time.monotonic() - began)
 
 

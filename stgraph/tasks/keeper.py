@@ -9,7 +9,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from lightning.pytorch.callbacks import Checkpoint
 from stgraph.files import write_atomically
 
 LAST, BEST, HISTORY = "last.ckpt", "best.ckpt", "history.csv"
-FIGURES = ("train/loss", "val/loss", "val/top1", "val/top5", "val/mean_class")
 
 
 class TrainingStopped(Exception):
@@ -42,11 +41,17 @@ class Keeper(Checkpoint):
         out: Folder for ``last.ckpt``, ``best.ckpt`` and ``history.csv``; None keeps all in memory.
         select: What chooses the epoch: a validation figure, or ``"last"``.
         every_n_steps: Also write ``last.ckpt`` within epochs.
+        figures: What the history has of validation, where there is any.
     """
 
     def __init__(
-        self, out: Path | None, select: str = "last", every_n_steps: int | None = None
+        self,
+        out: Path | None,
+        select: str = "last",
+        every_n_steps: int | None = None,
+        figures: Sequence[str] = ("val/loss",),
     ) -> None:
+        self.figures = ("train/loss", *figures)
         self.out, self.select, self.every_n_steps = out, select, every_n_steps
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -112,7 +117,7 @@ class Keeper(Checkpoint):
         epoch = trainer.current_epoch + 1
         figures = {
             name: round(float(trainer.callback_metrics[name]), 7)
-            for name in FIGURES
+            for name in self.figures
             if name in trainer.callback_metrics
         }
         seconds = self._seconds + time.monotonic() - self._began

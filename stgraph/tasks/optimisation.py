@@ -115,6 +115,46 @@ def parameter_groups(
     return [group for group in groups if group["params"]]
 
 
+def layer_decay_groups(
+    layers: Sequence[Iterable[Tensor]],
+    heads: Iterable[Tensor],
+    lr: float,
+    decay: float,
+    weight_decay: float,
+    decay_norm_and_bias: bool = True,
+    first_tuned: int = 0,
+) -> list[dict[str, Any]]:
+    r"""Parameters with learning rates that fall towards the input.
+
+    .. math::
+        \eta_i = \eta \, \alpha^{L - 1 - i}
+
+    for layer i of L, from `"BEiT" <https://arxiv.org/abs/2106.08254>`_. In a transformer of N
+    blocks layer 0 embeds, block i is layer i + 1 and has :math:`\alpha^{N - i}`, and the last norm
+    is layer N + 1 and has the full rate, as in MAMP and STARS.
+
+    Args:
+        layers: Parameters of each layer of the encoder, from input to output.
+        heads: Parameters of what stands on it; at the full rate.
+        lr: Highest learning rate.
+        decay: :math:`\alpha`; 1: the same rate for all.
+        weight_decay: Of the parameters that it applies to.
+        decay_norm_and_bias: See :func:`parameter_groups`.
+        first_tuned: Layers before this one stay as they are.
+    """
+    groups = []
+    scaled = [(decay ** (len(layers) - 1 - i), layers[i]) for i in range(first_tuned, len(layers))]
+    for scale, parameters in (*scaled, (1.0, heads)):
+        trained = [p for p in parameters if p.requires_grad]
+        for matrices in (True, False):
+            chosen = [p for p in trained if (p.dim() > 1) is matrices]
+            spared = not (matrices or decay_norm_and_bias)
+            if chosen:
+                rate = 0.0 if spared else weight_decay
+                groups.append({"params": chosen, "lr": lr * scale, "weight_decay": rate})
+    return groups
+
+
 def make_optimizer(
     groups: list[dict[str, Any]],
     name: str = "sgd",

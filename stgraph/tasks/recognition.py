@@ -2,77 +2,52 @@
 
 from __future__ import annotations
 
-import inspect
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from stgraph.metrics import MeanClassAccuracy, TopKAccuracy
+from stgraph.nn import PretrainedMixin
 from stgraph.skeleton import SkeletonGraph
-from stgraph.tasks.limits import check_limits
-from stgraph.tasks.optimisation import (
-    OPTIMISERS,
-    SCHEDULES,
-    average_weights,
-    class_weights,
-    make_optimizer,
-    make_schedule,
-    parameter_groups,
-)
-from stgraph.transforms.base import with_nodes
-
-Transform = Callable[..., Any]
+from stgraph.tasks.base import TrainingTask, Transform
+from stgraph.tasks.data import SkeletonDataModule
+from stgraph.tasks.inspection import check_labels
+from stgraph.tasks.optimisation import average_weights, class_weights
 
 
-class Recognition(LightningModule):
+class Recognition(TrainingTask):
     r"""Trains and tests a network that gives each recording one class.
 
     Recordings without a pose are left out of training and counted as wrong in validation and test,
     whose number of recordings stays the official one; their losses are left out, having no
-    prediction. Every training step seeds torch with (seed, epoch, step, process), so that dropout
-    and augmentation do not depend on whether training was ever stopped.
+    prediction.
 
     Args:
         model: Takes a batch, returns logits [B, C].
         num_classes: Number C of classes.
         class_names: Their names.
-        transform: Applied to every batch; draws nothing at random.
-        augment: Applied to training batches, before ``transform``; called with a ``generator`` if
-            it takes one. Both see coordinates at full precision.
-        optimizer: ``"sgd"``, ``"adam"`` or ``"adamw"``.
-        lr: Highest learning rate.
-        momentum: Of SGD.
-        nesterov: Of SGD.
-        weight_decay: Weight decay.
-        decay_norm_and_bias: Whether it also applies to biases and the scales of norms, as in the
-            published recipes.
-        betas: Of Adam and AdamW.
-        schedule: ``"cosine"``, ``"steps"`` or ``"constant"``, see
-            :func:`stgraph.tasks.learning_rate_factor`.
-        milestones: Epochs at which ``"steps"`` falls.
-        gamma: Factor of each fall.
-        warmup_epochs: Epochs of linear warm-up.
-        min_lr: Where ``"cosine"`` ends.
-        schedule_by_epoch: Change the rate between epochs only.
+        transform: See :class:`~stgraph.tasks.TrainingTask`, as all options that are not named here.
+        augment: Likewise.
         label_smoothing: Share of the target that is spread over all classes.
         class_weight: Weights of the classes in the training loss, [C]; ``"balanced"``: from their
             numbers in training.
         ema_decay: Share of the old average that stays in each step of an exponential moving
             average of the weights, which then validates, tests and is saved.
-        seed: Decides dropout and augmentation; :func:`~stgraph.tasks.fit_recognition` sets it.
+        **settings: Optimiser and schedule.
 
     Raises:
         ValueError: if a name or a number is out of range.
     """
+
+    figures = ("val/loss", "val/top1", "val/top5", "val/mean_class")
+    default_figure = "val/top1"
 
     def __init__(
         self,
@@ -82,51 +57,21 @@ class Recognition(LightningModule):
         class_names: Sequence[str] | None = None,
         transform: Transform | None = None,
         augment: Transform | None = None,
-        optimizer: str = "sgd",
-        lr: float = 0.1,
-        momentum: float = 0.9,
-        nesterov: bool = True,
-        weight_decay: float = 5e-4,
-        decay_norm_and_bias: bool = True,
-        betas: tuple[float, float] = (0.9, 0.999),
-        schedule: str = "cosine",
-        milestones: Sequence[float] = (),
-        gamma: float = 0.1,
-        warmup_epochs: float = 0,
-        min_lr: float = 0.0,
-        schedule_by_epoch: bool = False,
         label_smoothing: float = 0.0,
         class_weight: str | Tensor | None = None,
         ema_decay: float | None = None,
-        seed: int = 0,
+        **settings: Any,
     ) -> None:
-        super().__init__()
-        self.settings: dict[str, Any] = {
-            "optimizer": optimizer,
-            "lr": lr,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "weight_decay": weight_decay,
-            "decay_norm_and_bias": decay_norm_and_bias,
-            "betas": tuple(betas),
-            "schedule": schedule,
-            "milestones": tuple(milestones),
-            "gamma": gamma,
-            "warmup_epochs": warmup_epochs,
-            "min_lr": min_lr,
-            "schedule_by_epoch": schedule_by_epoch,
-            "label_smoothing": label_smoothing,
-            "ema_decay": ema_decay,
-        }
+        super().__init__(
+            transform=transform,
+            augment=augment,
+            more={"label_smoothing": label_smoothing, "ema_decay": ema_decay},
+            **settings,
+        )
         self._check(num_classes, class_names, class_weight)
         self.model = model
         self.num_classes = num_classes
         self.class_names = None if class_names is None else tuple(class_names)
-        self.transform = transform
-        self.augment = augment
-        self._augment_takes_generator = augment is not None and "generator" in (
-            inspect.signature(getattr(augment, "forward", augment)).parameters
-        )
         self.class_weight = class_weight
         self.register_buffer("loss_weight", None, persistent=False)
         if isinstance(class_weight, Tensor):
@@ -137,7 +82,6 @@ class Recognition(LightningModule):
                 model, multi_avg_fn=partial(average_weights, decay=ema_decay), use_buffers=True
             )
             self.average.requires_grad_(False)
-        self.seed = seed
         self.train_loss = MeanMetric(nan_strategy="disable")  # a diverged training has to show
         # a resumed epoch reports the mean of all of its steps
         self.train_loss.persistent(True)
@@ -154,10 +98,6 @@ class Recognition(LightningModule):
     def _check(
         self, num_classes: int, class_names: Sequence[str] | None, class_weight: str | Tensor | None
     ) -> None:
-        for name, known in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES)):
-            value = self.settings[name]
-            if value not in known:
-                raise ValueError(f"unknown {name} {value!r}; known are {', '.join(known)}")
         if class_names is not None and len(class_names) != num_classes:
             raise ValueError(
                 f"'Recognition' expected {num_classes} class names (got {len(class_names)})"
@@ -169,9 +109,6 @@ class Recognition(LightningModule):
                 f"'Recognition' expected {num_classes} class weights "
                 f"(got {list(class_weight.shape)})"
             )
-        check_limits(self.settings, "'Recognition' expected ")
-        if self.settings["schedule"] == "steps" and not self.settings["milestones"]:
-            raise ValueError("the schedule 'steps' needs milestones, the epochs at which it falls")
 
     # --- what it computes -------------------------------------------------------------------------
     @property
@@ -179,32 +116,31 @@ class Recognition(LightningModule):
         """The network that predicts: the average of the weights if there is one."""
         return self.model if self.average is None else self.average.module
 
+    def trained_modules(self) -> Iterable[nn.Module]:
+        """The network; averages follow it."""
+        return [self.model]
+
+    def shared_buffers(self) -> Iterable[Tensor]:
+        """Statistics of the network and of its average."""
+        averaged = () if self.average is None else self.average.module.buffers()
+        return (*self.model.buffers(), *averaged)
+
+    def check_data(self, data: SkeletonDataModule) -> None:
+        """Refuses recordings without a class, or with one that there is not."""
+        check_labels(data, self.num_classes)
+
+    def save(self, folder: Path, facts: dict[str, Any] | None) -> Path | None:
+        """Writes network and task, see :func:`~stgraph.tasks.save_recognition`."""
+        if not isinstance(self.network, PretrainedMixin):
+            return None
+        from stgraph.tasks.saving import save_recognition
+
+        save_recognition(self, folder, facts)
+        return folder
+
     def forward(self, batch: SkeletonGraph) -> Tensor:
         """Logits [B, C] of a batch as it was read, by the network that predicts."""
         return self.network(self.prepare(batch))
-
-    @torch.no_grad()
-    def prepare(
-        self, batch: SkeletonGraph, generator: torch.Generator | None = None, train: bool = False
-    ) -> SkeletonGraph:
-        """The batch after augmentation (``train``) and transform."""
-        # autocast would round the coordinates inside of rotations
-        with torch.autocast(batch.pos.device.type, enabled=False):
-            if train and self.augment is not None:
-                if self._augment_takes_generator:
-                    batch = self.augment(batch, generator=generator)
-                else:
-                    batch = self.augment(batch)
-            if self.transform is not None:
-                batch = self.transform(batch)
-        return self._as_precise_as_the_network(batch)
-
-    def _as_precise_as_the_network(self, batch: SkeletonGraph) -> SkeletonGraph:
-        dtype = next((p.dtype for p in self.model.parameters()), batch.pos.dtype)
-        if dtype == batch.pos.dtype:
-            return batch
-        names = [name for name in ("pos", "x", "score") if name in batch]
-        return with_nodes(batch, **{name: batch[name].to(dtype) for name in names})
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy of the training recordings, with class weights and label smoothing.
@@ -224,15 +160,8 @@ class Recognition(LightningModule):
             labels = self.trainer.datamodule.train_labels  # type: ignore[attr-defined]
             self.loss_weight = class_weights(labels, self.num_classes).to(self.device)
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        torch.manual_seed(self._step_seed(batch_idx, 0))
-
-    def _step_seed(self, batch_idx: int, purpose: int) -> int:
-        words = (self.seed, self.current_epoch, batch_idx, self.global_rank, purpose)
-        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
     def training_step(self, batch: SkeletonGraph, batch_idx: int) -> Tensor:
-        generator = torch.Generator().manual_seed(self._step_seed(batch_idx, 1))
+        generator = torch.Generator().manual_seed(self.step_seed(batch_idx, 1))
         batch = self.prepare(batch, generator, train=True)
         logits = self.model(batch)
         has_pose = batch.poses_per_recording > 0
@@ -257,34 +186,6 @@ class Recognition(LightningModule):
         self.log("train/loss", self.train_loss.compute(), sync_dist=True)
         self.train_loss.reset()
 
-    def configure_optimizers(self) -> Any:
-        s = self.settings
-        groups = parameter_groups([self.model], s["weight_decay"], s["decay_norm_and_bias"])
-        names = ("lr", "momentum", "nesterov", "betas")
-        optimizer = make_optimizer(groups, s["optimizer"], **{name: s[name] for name in names})
-        epochs = self.trainer.max_epochs or 1
-        scheduler = make_schedule(
-            optimizer,
-            steps_per_epoch=self._steps_per_epoch(epochs),
-            by_epoch=s["schedule_by_epoch"],
-            total=epochs,
-            schedule=s["schedule"],
-            milestones=s["milestones"],
-            gamma=s["gamma"],
-            warmup=s["warmup_epochs"],
-            floor=s["min_lr"] / s["lr"] if s["lr"] else 0.0,
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
-
-    def _steps_per_epoch(self, epochs: int) -> int:
-        data: Any = getattr(self.trainer, "datamodule", None)
-        if hasattr(data, "batches_per_epoch"):
-            return math.ceil(data.batches_per_epoch / self.trainer.accumulate_grad_batches)
-        return max(1, round(self.trainer.estimated_stepping_batches / epochs))
-
     # --- validation and test ----------------------------------------------------------------------
     def validation_step(self, batch: SkeletonGraph, batch_idx: int) -> None:
         self._evaluate(batch, self.val_metrics, self.val_loss)
@@ -299,23 +200,6 @@ class Recognition(LightningModule):
         metrics.update(logits, batch.y, has_pose)
         losses = F.cross_entropy(logits, batch.y, reduction="none")
         loss.update(torch.where(has_pose, losses, 0.0), has_pose)
-
-    def on_validation_epoch_start(self) -> None:
-        self._share_statistics()
-
-    def on_test_epoch_start(self) -> None:
-        self._share_statistics()
-
-    def _share_statistics(self) -> None:
-        """Batch-norm statistics become the mean over the processes, each of which saw a part."""
-        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-            return
-        world = torch.distributed.get_world_size()
-        averaged = () if self.average is None else self.average.module.buffers()
-        for buffer in (*self.model.buffers(), *averaged):
-            if torch.is_floating_point(buffer):
-                torch.distributed.all_reduce(buffer)
-                buffer /= world
 
     def on_validation_epoch_end(self) -> None:
         self._report("val", self.val_metrics, self.val_loss)

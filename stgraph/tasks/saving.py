@@ -10,6 +10,7 @@ from typing import Any
 import stgraph.nn
 from stgraph.files import write_atomically
 from stgraph.nn import PretrainedMixin
+from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.transform_specs import build_transform, describe_transform
 
@@ -72,6 +73,34 @@ def save_recognition(
         "num_classes": task.num_classes,
         "class_names": task.class_names,
         "layout": None if layout is None else layout.name,
+        "transform": describe_transform(task.transform),
+        "facts": dict(facts or {}),
+    }
+    text = json.dumps(description, indent=1) + "\n"
+    write_atomically(Path(folder) / TASK_NAME, text.encode())
+
+
+def save_pretraining(
+    task: Pretraining, folder: str | Path, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Writes the encoder (``config.json``, ``model.safetensors``) and ``task.json``.
+
+    Args:
+        task: The trained task; its encoder has ``save_pretrained``.
+        folder: Where to.
+        facts: Anything else worth knowing that JSON can hold (data sets, objective, recipe).
+
+    Raises:
+        ValueError: if the encoder cannot be saved.
+    """
+    encoder = task.network
+    if not isinstance(encoder, PretrainedMixin):
+        raise ValueError(f"a {type(encoder).__name__} has no 'save_pretrained'")
+    encoder.save_pretrained(folder)
+    description = {
+        "task": "pretraining",
+        "version": 1,
+        "objective": type(task.objective).__name__,
         "transform": describe_transform(task.transform),
         "facts": dict(facts or {}),
     }

@@ -52,7 +52,7 @@ def test_a_finished_run_is_found_again(tmp_path: Path, monkeypatch: pytest.Monke
     def no_training(*args: object, **kwargs: object) -> None:
         pytest.fail("trained again")
 
-    monkeypatch.setattr(module, "fit_recognition", no_training)
+    monkeypatch.setattr(module, "fit_task", no_training)
     assert run_setting(SPATIAL, TINY, sets, 0, tmp_path) == first
     seen: list[bool] = []
     runs = run_comparison(

@@ -267,9 +267,17 @@ def test_a_step_of_training_agrees(frames, persons, tmp_path, capsys):
 
 
 NETWORKS = ("stgcn_original", "stgcn_train", "pyskl_stgcn", "pyskl_stgcnpp", "hagrid_stgcnpp")
+SELF_SUPERVISED = (
+    "mamp_small",
+    "skeletonclr",
+    "crossclr",
+    "stars_small",
+    "stars_code",
+    "knn",
+)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "ctrgcn", "kth_stgcn", "adjacency"])
+@pytest.mark.parametrize("name", [*NETWORKS, *SELF_SUPERVISED, "ctrgcn", "kth_stgcn", "adjacency"])
 def test_the_numbers_of_the_published_code_come_out(name, shared_path):
     path = shared_path("oracles", f"{name}.npz")
     verdicts = list(check_oracles.lines(path))

@@ -10,7 +10,7 @@ from torch import nn
 from torch_geometric.nn import GATv2Conv
 
 from stgraph.nn import STGCN
-from stgraph.nn.models import CTRGCN, STGCNPlusPlus
+from stgraph.nn.models import CTRGCN, SkeletonTransformer, STGCNPlusPlus
 from stgraph.skeleton import SkeletonLayout
 from stgraph.testing import randomise_norms
 
@@ -47,6 +47,14 @@ def _ctr(**kwargs: Any) -> nn.Module:
     return CTRGCN(3, **{"layout": BODY, "channels": [8, 8, 16], "strides": [1, 1, 2], **kwargs})
 
 
+def _transformer(**own: Any) -> Make:
+    def make(**kwargs: Any) -> nn.Module:
+        sizes = {"width": 8, "depth": 2, "num_heads": 2, "patch_size": 2, "mlp_ratio": 2.0}
+        return SkeletonTransformer(3, **{"layout": BODY, **sizes, **own, **kwargs})
+
+    return make
+
+
 ENCODERS: dict[str, Make] = {
     "stgcn": _stgcn(),
     "plain": _stgcn(block="plain"),
@@ -59,9 +67,13 @@ ENCODERS: dict[str, Make] = {
     "TransformerConv": _stgcn(conv="TransformerConv", edge_importance=False, channels=[4, 4]),
     "ST-GCN++": _plus_plus,
     "CTR-GCN": _ctr,
+    "transformer": _transformer(),
+    "transformer, learned times": _transformer(num_times=20),
+    "transformer, any layout": _transformer(layout=None),
 }
-FOLDING = [name for name in ENCODERS if "Conv" not in name]
-BOUND = [name for name in ENCODERS if name not in ("any layout", "GINConv")]
+ATTENDING = [name for name in ENCODERS if name.startswith("transformer")]
+FOLDING = [name for name in ENCODERS if "Conv" not in name and name not in ATTENDING]
+BOUND = [name for name in ENCODERS if "any layout" not in name and name != "GINConv"]
 
 
 def encoder(name: str, dtype: torch.dtype = torch.float64, **kwargs: Any) -> nn.Module:

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from stgraph import STGCN, SkeletonGraph
-from stgraph.tasks import Recognition, SkeletonDataModule, fit_recognition
+from stgraph.tasks import Recognition, SkeletonDataModule, fit_task
 from stgraph.transforms import Jitter, RandomScale
 
 LAYOUT = "kinect_v1_20"
@@ -65,7 +65,7 @@ def assert_same_training(
     def fit(folder: Path, *callbacks: Callback) -> tuple[Recognition, Any]:
         task, data = make(**options)
         data.num_workers = workers
-        result = fit_recognition(
+        result = fit_task(
             task,
             data,
             max_epochs=EPOCHS,
@@ -126,12 +126,12 @@ def test_it_holds_for_worker_processes(tmp_path: Path) -> None:
 
 def test_a_finished_training_is_only_looked_at_again(tmp_path: Path) -> None:
     task, data = make()
-    first = fit_recognition(task, data, max_epochs=2, out=tmp_path, progress=False)
+    first = fit_task(task, data, max_epochs=2, out=tmp_path, progress=False)
     written = (tmp_path / "last.ckpt").stat().st_mtime_ns
     again, data = make()
     with torch.no_grad():
         next(again.parameters()).fill_(7.0)
-    second = fit_recognition(again, data, max_epochs=2, out=tmp_path, progress=False)
+    second = fit_task(again, data, max_epochs=2, out=tmp_path, progress=False)
     assert second.history == first.history
     assert second.best_epoch == first.best_epoch
     assert (tmp_path / "last.ckpt").stat().st_mtime_ns == written
@@ -142,13 +142,13 @@ def test_a_finished_training_is_only_looked_at_again(tmp_path: Path) -> None:
 def test_a_seed_decides_the_training_and_leaves_torch_alone() -> None:
     def weights(seed: int) -> torch.Tensor:
         task, data = make()
-        fit_recognition(task, data, max_epochs=1, seed=seed, progress=False)
+        fit_task(task, data, max_epochs=1, seed=seed, progress=False)
         return torch.cat([p.flatten() for p in task.parameters()])
 
     state = torch.get_rng_state()
     task, data = make()
     state = torch.get_rng_state()
-    fit_recognition(task, data, max_epochs=1, progress=False)
+    fit_task(task, data, max_epochs=1, progress=False)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))

@@ -14,7 +14,7 @@ from stgraph.tasks import (
     SkeletonDataModule,
     evaluate_recognition,
     fit_partition,
-    fit_recognition,
+    fit_task,
 )
 
 LAYOUT = "kinect_v1_20"
@@ -42,7 +42,7 @@ def train(
     partition = fit_partition(SpatialConfiguration("measured"), learn)
     network = STGCN(3, 3, layout=LAYOUT, partition=partition, channels=[4], temporal_kernel=3)
     task = Recognition(network, 3, lr=0.05, class_weight="balanced")
-    result = fit_recognition(task, data, max_epochs=3, progress=False, **options)
+    result = fit_task(task, data, max_epochs=3, progress=False, **options)
     state = {name: value.clone() for name, value in task.state_dict().items()}
     if test is not None:
         evaluate_recognition(task, data.test)
@@ -91,9 +91,9 @@ def test_without_validation_it_is_the_last_epoch() -> None:
     network = STGCN(3, 3, layout=LAYOUT, channels=[4], temporal_kernel=3)
     task = Recognition(network, 3, lr=0.01)
     data = SkeletonDataModule(learn, test=graphs(3, 2), batch_size=3)
-    assert fit_recognition(task, data, max_epochs=2, progress=False).best_epoch == 2
+    assert fit_task(task, data, max_epochs=2, progress=False).best_epoch == 2
     with pytest.raises(ValueError, match="no validation recordings to choose by 'val/top1'"):
-        fit_recognition(task, data, max_epochs=2, select="val/top1", progress=False)
+        fit_task(task, data, max_epochs=2, select="val/top1", progress=False)
 
 
 def test_the_measured_distance_is_that_of_training() -> None:

@@ -23,7 +23,7 @@ from stgraph.tasks import (
     SkeletonDataModule,
     TrainingDiverged,
     evaluate_recognition,
-    fit_recognition,
+    fit_task,
     load_checkpoint,
     load_recognition,
 )
@@ -40,7 +40,7 @@ def test_a_folder_holds_all_there_is_to_keep(
 ) -> None:
     out = tmp_path / "new" / "run"
     made = task()
-    result = fit_recognition(made, data, max_epochs=3, out=out, progress=False)
+    result = fit_task(made, data, max_epochs=3, out=out, progress=False)
     assert {p.name for p in out.iterdir()} >= {
         "last.ckpt",
         "best.ckpt",
@@ -73,7 +73,7 @@ def test_the_task_has_the_weights_of_the_chosen_epoch(
 ) -> None:
     made = task(lr=0.3, weight_decay=0.0)
     out = tmp_path if kept == "folder" else None
-    result = fit_recognition(made, data, max_epochs=4, out=out, select=select, progress=False)
+    result = fit_task(made, data, max_epochs=4, out=out, select=select, progress=False)
     column = [row[select] for row in result.history]
     assert result.best[select] == (min(column) if select == "val/loss" else max(column))
     figures = evaluate_recognition(made, data.val)
@@ -86,7 +86,7 @@ def test_the_task_has_the_weights_of_the_chosen_epoch(
 def test_of_equal_epochs_the_one_of_the_smaller_loss_wins(
     task: Any, data: SkeletonDataModule
 ) -> None:
-    result = fit_recognition(task(lr=0.001), data, max_epochs=3, progress=False)
+    result = fit_task(task(lr=0.001), data, max_epochs=3, progress=False)
     best = max(row["val/top1"] for row in result.history)
     among = [row for row in result.history if row["val/top1"] == best]
     assert result.best["val/loss"] == min(row["val/loss"] for row in among)
@@ -97,9 +97,7 @@ def test_early_stopping_ends_after_patience(
 ) -> None:
     def fit() -> Any:
         made = task(lr=0.0, weight_decay=0.0)
-        return fit_recognition(
-            made, data, max_epochs=9, out=tmp_path, early_stopping=2, progress=False
-        )
+        return fit_task(made, data, max_epochs=9, out=tmp_path, early_stopping=2, progress=False)
 
     first = fit()
     assert len(first.history) == 3
@@ -109,32 +107,32 @@ def test_early_stopping_ends_after_patience(
 def test_a_finished_folder_is_refused_to_another_training(
     tmp_path: Path, task: Any, data: SkeletonDataModule
 ) -> None:
-    fit_recognition(task(), data, max_epochs=1, out=tmp_path, facts={"a": {"b": 1}}, progress=False)
+    fit_task(task(), data, max_epochs=1, out=tmp_path, facts={"a": {"b": 1}}, progress=False)
     with pytest.raises(
         ValueError, match=r"another training \(lr 0\.02 there, 0\.5 here; a\.b 1 th"
     ):
-        fit_recognition(task(lr=0.5), data, max_epochs=1, out=tmp_path, progress=False)
-    fit_recognition(task(lr=0.5), data, max_epochs=1, out=tmp_path, resume=False, progress=False)
+        fit_task(task(lr=0.5), data, max_epochs=1, out=tmp_path, progress=False)
+    fit_task(task(lr=0.5), data, max_epochs=1, out=tmp_path, resume=False, progress=False)
     assert json.loads((tmp_path / "run.json").read_text())["lr"] == 0.5
 
 
 def test_a_checkpoint_without_its_description_is_not_guessed_at(
     tmp_path: Path, task: Any, data: SkeletonDataModule
 ) -> None:
-    fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
     (tmp_path / "run.json").unlink()
     with pytest.raises(ValueError, match=r"no readable run\.json"):
-        fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+        fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "3", "{}"])
 def test_a_description_that_is_none_is_not_guessed_at(
     tmp_path: Path, task: Any, data: SkeletonDataModule, text: str
 ) -> None:
-    fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(ValueError, match=r"no readable run\.json"):
-        fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+        fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
 
 
 @pytest.mark.parametrize("other", ["positions", "labels", "names", "validation"])
@@ -142,7 +140,7 @@ def test_other_recordings_are_another_training(tmp_path: Path, task: Any, other:
     def fit(**options: Any) -> Any:
         train, val = (Store.from_graphs(g, class_names=names) for g in (graphs, held))
         both = SkeletonDataModule(train, val, batch_size=4)
-        return fit_recognition(task(), both, max_epochs=1, out=tmp_path, progress=False, **options)
+        return fit_task(task(), both, max_epochs=1, out=tmp_path, progress=False, **options)
 
     graphs, held, names = make_graphs(6), make_graphs(3, seed=1), ["a", "b", "c"]
     first = fit()
@@ -163,11 +161,11 @@ def test_other_recordings_are_another_training(tmp_path: Path, task: Any, other:
 def test_options_that_the_trainer_refuses_leave_the_folder_alone(
     tmp_path: Path, task: Any, data: SkeletonDataModule
 ) -> None:
-    fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
     for options in ({"precision": "bogus"}, {"accelerator": "bogus"}, {"devices": 3}, {"seed": -1}):
         with pytest.raises(ValueError):
-            fit_recognition(
+            fit_task(
                 task(), data, max_epochs=1, out=tmp_path, resume=False, progress=False, **options
             )
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
@@ -208,12 +206,12 @@ def test_a_refused_checkpoint_does_not_advise_to_run_it(tmp_path: Path) -> None:
 def test_a_checkpoint_of_something_else_says_what_it_lacks(
     tmp_path: Path, task: Any, data: SkeletonDataModule, finished: bool
 ) -> None:
-    fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
     run = json.loads((tmp_path / "run.json").read_text())
     (tmp_path / "run.json").write_text(json.dumps({**run, "finished": finished}))
     torch.save({"weights": torch.zeros(2)}, tmp_path / "last.ckpt")
     with pytest.raises(ValueError, match=r"last\.ckpt' is none of a training .* no 'state_dict'"):
-        fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+        fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
 
 
 def test_a_missing_checkpoint_says_so(tmp_path: Path) -> None:
@@ -248,7 +246,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path: Path) -> None:
     ids=str,
 )
 def test_every_option_trains(task: Any, data: SkeletonDataModule, options: dict[str, Any]) -> None:
-    result = fit_recognition(task(ema_decay=0.9), data, max_epochs=2, progress=False, **options)
+    result = fit_task(task(ema_decay=0.9), data, max_epochs=2, progress=False, **options)
     assert result.history[-1]["train/loss"] < 3
     assert result.checkpoint is None
     assert result.folder is None
@@ -267,7 +265,7 @@ def test_clipping_and_accumulation_take_effect(task: Any, data: SkeletonDataModu
 
     watch = Watch()
     options = {"gradient_clip": 1e-3, "accumulate": 3}
-    fit_recognition(
+    fit_task(
         task(), data, max_epochs=2, progress=False, callbacks=[watch], select="last", **options
     )
     assert watch.steps == 2
@@ -279,7 +277,7 @@ def test_a_loss_that_is_no_number_ends_the_training(task: Any, data: SkeletonDat
     with torch.no_grad():
         next(made.model.parameters()).fill_(float("inf"))
     with pytest.raises(TrainingDiverged, match=r"loss is nan in epoch 1; try a smaller learning"):
-        fit_recognition(made, data, max_epochs=2, progress=False)
+        fit_task(made, data, max_epochs=2, progress=False)
 
 
 def test_a_validation_loss_that_is_no_number_ends_the_training(
@@ -287,7 +285,7 @@ def test_a_validation_loss_that_is_no_number_ends_the_training(
 ) -> None:
     single = SkeletonDataModule(data.train, data.val, batch_size=99)  # one step, from sane weights
     with pytest.raises(TrainingDiverged, match=r"validation loss is nan in epoch 1; try a smaller"):
-        fit_recognition(task(lr=1e30), single, max_epochs=1, out=tmp_path, progress=False)
+        fit_task(task(lr=1e30), single, max_epochs=1, out=tmp_path, progress=False)
     assert not (tmp_path / "model").exists()
 
 
@@ -305,7 +303,7 @@ class Pooled(nn.Module):
 
 def test_any_module_that_takes_a_batch_trains(tmp_path: Path, data: SkeletonDataModule) -> None:
     made = Recognition(Pooled(), 3, lr=0.01)
-    result = fit_recognition(made, data, max_epochs=2, out=tmp_path, progress=False)
+    result = fit_task(made, data, max_epochs=2, out=tmp_path, progress=False)
     assert result.folder is None
     assert result.checkpoint is not None
     assert len(result.history) == 2
@@ -325,25 +323,25 @@ def test_an_error_says_what_was_expected(
     task: Any, data: SkeletonDataModule, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        fit_recognition(task(), data, progress=False, **options)
+        fit_task(task(), data, progress=False, **options)
 
 
 def test_early_stopping_needs_validation(task: Any, graphs: Any) -> None:
     with pytest.raises(ValueError, match="without validation recordings"):
-        fit_recognition(task(), SkeletonDataModule(graphs(3)), max_epochs=1, early_stopping=1)
+        fit_task(task(), SkeletonDataModule(graphs(3)), max_epochs=1, early_stopping=1)
 
 
 def test_a_training_shows_a_line_an_epoch_and_nothing_else(
     task: Callable[..., Recognition], data: SkeletonDataModule, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    fit_recognition(task(), data, max_epochs=2)
+    fit_task(task(), data, max_epochs=2)
     shown = capfd.readouterr()
     lines = shown.out.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("  epoch 1/2   loss ")
     assert lines[0].endswith(" s  best")
     assert shown.err == ""
-    fit_recognition(task(), data, max_epochs=1, progress=False)
+    fit_task(task(), data, max_epochs=1, progress=False)
     shown = capfd.readouterr()
     assert shown.out + shown.err == ""
 
@@ -353,5 +351,5 @@ def test_a_training_shows_a_line_an_epoch_and_nothing_else(
     reason="needs the extra 'log'",
 )
 def test_tensorboard_gets_the_figures(tmp_path: Path, task: Any, data: SkeletonDataModule) -> None:
-    fit_recognition(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
     assert list((tmp_path / "tensorboard").glob("events.*"))

@@ -16,7 +16,7 @@ SCRIPT = """
 import json, sys
 import torch
 from stgraph import STGCN, SkeletonGraph
-from stgraph.tasks import Recognition, SkeletonDataModule, fit_recognition
+from stgraph.tasks import Recognition, SkeletonDataModule, fit_task
 
 def graphs(number, seed, empty=()):
     generator = torch.Generator().manual_seed(seed)
@@ -35,7 +35,7 @@ network = STGCN(
 )
 task = Recognition(network, 3, lr=0.05, ema_decay=0.9)
 data = SkeletonDataModule(graphs(12, 0), graphs(7, 1, empty=(3,)), batch_size=4)
-result = fit_recognition(
+result = fit_task(
     task, data, max_epochs=3, out=out, devices=devices, accelerator="cpu", progress=False
 )
 if task.global_rank == 0:

@@ -16,7 +16,7 @@ from stgraph.tasks import (
     SkeletonDataModule,
     class_weights,
     evaluate_recognition,
-    fit_recognition,
+    fit_task,
     quiet_lightning,
 )
 from stgraph.transforms import RandomScale
@@ -44,7 +44,7 @@ def test_class_weights_multiply_the_losses(task: Any) -> None:
 def test_balanced_weights_come_from_the_training_labels(task: Any, graphs: Any) -> None:
     recordings = [*graphs(6), *graphs(1, seed=5)]
     made = task(class_weight="balanced")
-    fit_recognition(made, SkeletonDataModule(recordings), max_epochs=1, progress=False)
+    fit_task(made, SkeletonDataModule(recordings), max_epochs=1, progress=False)
     expected = class_weights(torch.tensor([0, 1, 2, 0, 1, 2, 0]), 3)
     torch.testing.assert_close(made.loss_weight, expected)
 
@@ -68,7 +68,7 @@ def test_augmentation_is_for_training_and_comes_first(task: Any, graphs: Any) ->
     assert torch.equal(trained.pos, (batch.pos + 1) * 2)
     assert torch.equal(made.prepare(batch).pos, batch.pos * 2)
     assert len(seen) == 1
-    fit_recognition(made, SkeletonDataModule(graphs(), batch_size=3), max_epochs=2, progress=False)
+    fit_task(made, SkeletonDataModule(graphs(), batch_size=3), max_epochs=2, progress=False)
     assert len(set(seen)) == 7  # every step draws its own
 
 
@@ -87,7 +87,7 @@ def test_a_random_transform_of_ours_takes_the_place_of_an_augmentation(
     task: Any, graphs: Any
 ) -> None:
     made = task(augment=RandomScale())
-    result = fit_recognition(made, SkeletonDataModule(graphs()), max_epochs=1, progress=False)
+    result = fit_task(made, SkeletonDataModule(graphs()), max_epochs=1, progress=False)
     assert result.history[0]["train/loss"] > 0
 
 
@@ -95,7 +95,7 @@ def test_recordings_without_a_pose_count_as_wrong(task: Any, graphs: Any) -> Non
     recordings = graphs(30)
     made = task(lr=0.1)
     data = SkeletonDataModule(recordings, graphs(10, empty=(0, 1)), batch_size=10)
-    result = fit_recognition(made, data, max_epochs=8, progress=False)
+    result = fit_task(made, data, max_epochs=8, progress=False)
     full = evaluate_recognition(made, graphs(10))
     assert full["top1"] == 1
     figures = evaluate_recognition(made, data.val)
@@ -113,7 +113,7 @@ def test_validation_weighs_recordings_not_batches(task: Any, graphs: Any) -> Non
         torch.manual_seed(0)
         made = task(lr=0.0, weight_decay=0.0)
         data = SkeletonDataModule(graphs(3), recordings, batch_size=size)
-        row = fit_recognition(made, data, max_epochs=1, progress=False).history[0]
+        row = fit_task(made, data, max_epochs=1, progress=False).history[0]
         assert row["val/top1"] == pytest.approx(evaluate_recognition(made, recordings)["top1"])
         found.append(row)
     for name in ("val/top1", "val/top5", "val/mean_class"):
@@ -146,14 +146,14 @@ def test_it_trains_on_a_device(task: Any, graphs: Any, precision: str) -> None:
     made = task(augment=augment, ema_decay=0.9, class_weight="balanced", lr=0.1)
     data = SkeletonDataModule(graphs(30), graphs(9, seed=1, empty=(3,)), batch_size=10)
     options = {"accelerator": "cuda", "precision": precision, "gradient_clip": 1.0}
-    result = fit_recognition(made, data, max_epochs=8, progress=False, **options)
+    result = fit_task(made, data, max_epochs=8, progress=False, **options)
     assert result.best["val/top1"] == pytest.approx(8 / 9)
     assert evaluate_recognition(made, data.val)["n_no_pose"] == 1
 
 
 def test_the_average_of_the_weights_predicts(task: Any, graphs: Any) -> None:
     made = task(ema_decay=0.5, lr=0.1)
-    fit_recognition(made, SkeletonDataModule(graphs()), max_epochs=3, progress=False)
+    fit_task(made, SkeletonDataModule(graphs()), max_epochs=3, progress=False)
     assert made.network is not made.model
     assert not any(p.requires_grad for p in made.network.parameters())
     batch = Batch.from_data_list(graphs(3))
@@ -172,14 +172,14 @@ def test_a_batch_that_augmentation_emptied_does_no_harm(task: Any, graphs: Any) 
 
     made = task(augment=sometimes)
     data = SkeletonDataModule(graphs(8), batch_size=4)
-    result = fit_recognition(made, data, max_epochs=1, progress=False)
+    result = fit_task(made, data, max_epochs=1, progress=False)
     assert result.history[0]["train/loss"] > 0
 
 
 def test_augmentation_that_leaves_nothing_is_an_error(task: Any, graphs: Any) -> None:
     made = task(augment=emptied)
     with pytest.raises(ValueError, match="do they leave out too much"):
-        fit_recognition(made, SkeletonDataModule(graphs(4)), max_epochs=1, progress=False)
+        fit_task(made, SkeletonDataModule(graphs(4)), max_epochs=1, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -326,6 +326,13 @@ class STGCN(PretrainedMixin, nn.Module):
         zeros = next(self.parameters()).new_zeros(num_recordings, self.out_channels)
         return zeros + anchor
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Parameters from input to output: the norm of the input, then each block."""
+        return [
+            list(self.data_norm.parameters()),
+            *(list(block.parameters()) for block in self.blocks),
+        ]
+
     # --- joints are only names ---
     @torch.no_grad()
     def permute_joints(self, perm: Sequence[int]) -> STGCN:

@@ -7,5 +7,13 @@ unless given. Loading is strict.
 
 from stgraph.nn.published.files import read_state_dict
 from stgraph.nn.published.load import load_published, to_published
+from stgraph.nn.published.mamp import MAMPParts, load_mamp, to_mamp
 
-__all__ = ["load_published", "to_published", "read_state_dict"]
+__all__ = [
+    "load_published",
+    "to_published",
+    "load_mamp",
+    "to_mamp",
+    "MAMPParts",
+    "read_state_dict",
+]

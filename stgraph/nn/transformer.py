@@ -1,0 +1,120 @@
+"""Transformer blocks on ragged sequences of tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stgraph.ops import AttentionPlan, ragged_attention, sorted_plan
+
+
+class TransformerBlock(nn.Module):
+    r"""Pre-norm attention and feed-forward layer, from `"An Image is Worth 16x16 Words"
+    <https://arxiv.org/abs/2010.11929>`_.
+
+    .. math::
+        \mathbf{x} \leftarrow \mathbf{x} + \operatorname{MHA}(\operatorname{LN}(\mathbf{x})), \qquad
+        \mathbf{x} \leftarrow \mathbf{x} + \mathbf{W}_2 \operatorname{GELU}(\mathbf{W}_1
+        \operatorname{LN}(\mathbf{x}))
+
+    Args:
+        width: Channels D.
+        num_heads: Heads; they divide the width.
+        mlp_ratio: Width of the feed-forward layer, in widths.
+        dropout: Dropout after attention and in the feed-forward layer.
+        drop_path: Probability that a sequence skips a branch in training.
+
+    Shapes:
+        - **input:** tokens :math:`(N, D)` by sequence, plan of the sequences
+        - **output:** :math:`(N, D)`
+
+    Raises:
+        ValueError: if the heads do not divide the width.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(
+                f"'TransformerBlock' expected heads that divide the width {width} (got {num_heads})"
+            )
+        hidden = int(width * mlp_ratio)
+        self.num_heads = num_heads
+        self.drop_path = drop_path
+        self.norm1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+        self.dropout = nn.Dropout(dropout)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier-uniform weights, biases at zero."""
+        for layer in (self.qkv, self.proj, self.fc1, self.fc2):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.norm1.reset_parameters()
+        self.norm2.reset_parameters()
+
+    def forward(self, x: Tensor, plan: AttentionPlan) -> Tensor:
+        qkv = self.qkv(self.norm1(x)).unflatten(1, (3, self.num_heads, -1))
+        x = x + self._kept(self.dropout(self.proj(ragged_attention(qkv, plan))), plan)
+        hidden = self.dropout(F.gelu(self.fc1(self.norm2(x))))
+        return x + self._kept(self.dropout(self.fc2(hidden)), plan)
+
+    def _kept(self, branch: Tensor, plan: AttentionPlan) -> Tensor:
+        """The branch, left out for some sequences in training and stretched for the others."""
+        if not self.training or self.drop_path == 0.0:
+            return branch
+        keep = torch.rand(plan.length.numel(), device=branch.device) >= self.drop_path
+        scale = keep.to(branch.dtype) / (1.0 - self.drop_path)
+        return branch * scale.repeat_interleave(plan.length)[:, None]
+
+
+class TransformerStack(nn.Module):
+    """Transformer blocks and a last norm.
+
+    Args:
+        width: Channels D.
+        depth: Number of blocks.
+        num_heads: Heads of each.
+        mlp_ratio: Width of the feed-forward layers, in widths.
+        dropout: Of the blocks.
+        drop_path: Of the last block; it rises linearly from 0 at the first.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
+        self.blocks = nn.ModuleList(
+            TransformerBlock(width, num_heads, mlp_ratio, dropout, rate) for rate in rates
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, plan: AttentionPlan) -> Tensor:
+        """Tokens (N, D) by sequence to (N, D)."""
+        inner = sorted_plan(plan)  # one order for all blocks
+        if plan.take is not None:
+            x = x.index_select(0, plan.take)
+        for block in self.blocks:
+            x = block(x, inner)
+        x = self.norm(x)
+        return x if plan.back is None else x.index_select(0, plan.back)

@@ -1,0 +1,95 @@
+"""Self-supervised objectives: a batch in, a loss out.
+
+An objective is a module that takes a batch and gives a loss and what to log. It is composed of
+parts (a masking, a target, a loss, a queue), each of which can be replaced by one of your own, as a
+partition strategy can.
+"""
+
+from stgraph.objectives.contrast import (
+    CrossViewContrast,
+    FeatureQueue,
+    MomentumContrast,
+    NearestNeighbourContrast,
+    StarsPredictor,
+    gather_rows,
+    info_nce,
+    multi_positive_nce,
+    nearest_neighbour_nce,
+    nt_xent,
+    projection_head,
+    regression_loss,
+)
+from stgraph.objectives.masked_reconstruction import (
+    MaskedEncoder,
+    MaskedReconstruction,
+    Reconstruction,
+)
+from stgraph.objectives.masking import (
+    BodyParts,
+    Frames,
+    Masking,
+    MaskingFunction,
+    MotionAware,
+    Persons,
+    RandomJoints,
+    RandomTokens,
+    Tubes,
+    gumbel_noise,
+    log_masking_probability,
+    motion_intensity,
+    number_hidden,
+    skeletonmae_parts,
+)
+from stgraph.objectives.output import ObjectiveOutput
+from stgraph.objectives.reconstruction_loss import (
+    ReconstructionLoss,
+    scaled_cosine_error,
+    smooth_l1,
+    squared_error,
+)
+from stgraph.objectives.target import (
+    Bones,
+    Coordinates,
+    Motion,
+    Target,
+    TargetValues,
+    normalise_tokens,
+)
+
+masked = ["MaskedReconstruction", "MaskedEncoder", "Reconstruction", "ObjectiveOutput"]
+maskings = [
+    "Masking",
+    "MaskingFunction",
+    "RandomTokens",
+    "RandomJoints",
+    "BodyParts",
+    "MotionAware",
+    "Tubes",
+    "Frames",
+    "Persons",
+    "number_hidden",
+    "gumbel_noise",
+    "motion_intensity",
+    "log_masking_probability",
+    "skeletonmae_parts",
+]
+targets = ["Target", "TargetValues", "Coordinates", "Motion", "Bones", "normalise_tokens"]
+losses = ["ReconstructionLoss", "squared_error", "smooth_l1", "scaled_cosine_error"]
+contrastive = [
+    "NearestNeighbourContrast",
+    "MomentumContrast",
+    "CrossViewContrast",
+    "StarsPredictor",
+    "projection_head",
+    "FeatureQueue",
+    "gather_rows",
+]
+contrastive_losses = [
+    "info_nce",
+    "multi_positive_nce",
+    "nearest_neighbour_nce",
+    "nt_xent",
+    "regression_loss",
+]
+
+__all__ = [*contrastive, *contrastive_losses, *masked, *maskings, *targets, *losses]

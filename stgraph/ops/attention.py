@@ -1,0 +1,173 @@
+"""Attention within ragged sequences: tokens of one sequence see each other and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+ATTENTION_BACKENDS = ("auto", "buckets", "reference")
+
+#: Sequences are padded to the longest of their bucket if that adds at most this share of tokens.
+SLACK = 0.125
+
+
+class AttentionBucket(NamedTuple):
+    """Sequences of one length, or of nearly one length.
+
+    Where lengths differ, shapes follow from the tensors alone, so that products compile and export.
+
+    Attributes:
+        num_sequences: Number of its sequences, where all have one length.
+        length: That length.
+        token: Token of each place, counted through the bucket, int64 [count, length], where
+            lengths differ; else None.
+        real: Whether there is a token at each place, bool [count, length]; else None.
+        place: Place of each token, int64 [tokens]; else None.
+    """
+
+    num_sequences: int
+    length: int
+    token: Tensor | None = None
+    real: Tensor | None = None
+    place: Tensor | None = None
+
+
+class AttentionPlan(NamedTuple):
+    """How the sequences of a batch share products; tokens are ordered by sequence.
+
+    Attributes:
+        split: Tokens of each bucket.
+        order: The sequences from short to long, int64 [S]; None if they come in that order.
+        take: Token at each place of that order, int64 [N]; None likewise.
+        back: Place of each token in that order, int64 [N]; None likewise.
+        length: Tokens of each sequence as given, int64 [S].
+        buckets: The sequences in that order, in groups.
+    """
+
+    split: list[int]
+    order: Tensor | None
+    take: Tensor | None
+    back: Tensor | None
+    length: Tensor
+    buckets: tuple[AttentionBucket, ...]
+
+
+def make_attention_plan(length: Tensor, slack: float = SLACK) -> AttentionPlan:
+    """The plan for sequences that lie one after another.
+
+    Args:
+        length: Tokens of each sequence, int64 [S], each >= 1.
+        slack: Share of blank places that a sequence may have in its bucket; 0: only equal lengths
+            share one; 1: all do, whatever their lengths, so that the plans of all batches have one
+            form and a network compiles once.
+    """
+    device = length.device
+    if slack >= 1:
+        bucket = _bucket(length, device)._replace(num_sequences=0, length=0)
+        return AttentionPlan([], None, None, None, length, (bucket,))
+    sizes, order = length.sort(stable=True)
+    take = back = None
+    if bool((order[1:] < order[:-1]).any()):
+        first = (length.cumsum(0) - length)[order]
+        ends = sizes.cumsum(0)
+        take = torch.arange(int(sizes.sum()), device=device)
+        take = take + (first - ends + sizes).repeat_interleave(sizes)
+        back = torch.empty_like(take)
+        back[take] = torch.arange(take.numel(), device=device)
+    groups = _groups(sizes.tolist(), slack)
+    buckets = tuple(
+        AttentionBucket(len(group), group[-1])
+        if group[0] == group[-1]
+        else _bucket(torch.tensor(group, device=device), device)
+        for group in groups
+    )
+    split = [sum(group) for group in groups]
+    return AttentionPlan(split, None if take is None else order, take, back, length, buckets)
+
+
+def sorted_plan(plan: AttentionPlan) -> AttentionPlan:
+    """The plan of the same sequences once their tokens lie in the order of ``plan.take``."""
+    if plan.order is None:
+        return plan
+    return plan._replace(order=None, take=None, back=None, length=plan.length[plan.order])
+
+
+def _groups(sizes: Sequence[int], slack: float) -> list[list[int]]:
+    """Ascending lengths cut into groups whose shortest and longest differ little."""
+    groups: list[list[int]] = []
+    for size in sizes:
+        if groups and size * (1 - slack) <= groups[-1][0]:
+            groups[-1].append(size)
+        else:
+            groups.append([size])
+    return groups
+
+
+def _bucket(length: Tensor, device: torch.device) -> AttentionBucket:
+    count, longest = length.numel(), int(length.max()) if length.numel() else 0
+    step = torch.arange(longest, device=device)
+    real = step < length[:, None]
+    first = length.cumsum(0) - length
+    index = first[:, None] + torch.where(real, step, 0)  # blanks hold a sequence's first token
+    return AttentionBucket(count, longest, index, real, real.flatten().nonzero().flatten())
+
+
+def ragged_attention(qkv: Tensor, plan: AttentionPlan, backend: str = "auto") -> Tensor:
+    r"""Scaled dot-product attention of every token over the tokens of its own sequence.
+
+    .. math::
+        \mathbf{y}_i = \sum_{j \in s(i)} \operatorname{softmax}_j
+        \left( \tfrac{1}{\sqrt{d}} \, \mathbf{q}_i^\top \mathbf{k}_j \right) \mathbf{v}_j
+
+    Args:
+        qkv: Queries, keys and values [N, 3, H, d] of N tokens and H heads, by sequence.
+        plan: Of the lengths of the sequences, which add up to N.
+        backend: ``"buckets"``: sequences of (nearly) one length share a product; ``"reference"``:
+            one after another, written out; ``"auto"`` chooses.
+
+    Returns:
+        [N, H * d].
+
+    Raises:
+        ValueError: if the backend is unknown.
+    """
+    if backend not in ATTENTION_BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; known are {', '.join(ATTENTION_BACKENDS)}")
+    if backend == "reference":
+        return _reference(qkv, plan.length)
+    if plan.take is not None:
+        qkv = qkv.index_select(0, plan.take)
+    n, _, heads, size = qkv.shape
+    # split, not narrow: its backward pass writes the gradient once
+    parts = qkv.split(plan.split) if len(plan.buckets) > 1 else (qkv,)
+    done = [
+        _attend(part, bucket).reshape(-1, heads * size)
+        for part, bucket in zip(parts, plan.buckets, strict=False)
+    ]
+    y = done[0] if len(done) == 1 else torch.cat(done) if done else qkv.new_zeros(n, heads * size)
+    return y if plan.back is None else y.index_select(0, plan.back)
+
+
+def _attend(qkv: Tensor, bucket: AttentionBucket) -> Tensor:
+    """Attention within one bucket, [tokens, H, d]."""
+    if bucket.token is None:
+        rows = qkv.unflatten(0, (bucket.num_sequences, bucket.length))
+    else:
+        rows = qkv.index_select(0, bucket.token.flatten()).unflatten(0, bucket.token.shape)
+    q, k, v = rows.permute(2, 0, 3, 1, 4).unbind(0)  # [S, H, L, d] each
+    mask = None if bucket.real is None else bucket.real[:, None, None, :]
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(0, 1)
+    return y if bucket.place is None else y.index_select(0, bucket.place)
+
+
+def _reference(qkv: Tensor, length: Tensor) -> Tensor:
+    done = []
+    for sequence in qkv.split(length.tolist()):
+        q, k, v = sequence.unbind(1)  # [L, H, d] each
+        score = torch.einsum("ihd,jhd->hij", q, k) / q.size(2) ** 0.5
+        done.append(torch.einsum("hij,jhd->ihd", score.softmax(dim=2), v).flatten(1))
+    return torch.cat(done) if done else qkv.new_zeros(0, qkv.size(2) * qkv.size(3))

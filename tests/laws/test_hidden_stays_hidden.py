@@ -1,0 +1,85 @@
+"""Law 6: values of replaced and of missing nodes have no influence on what the encoder gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_geometric.transforms import Compose
+
+from stgraph.nn import make_tokens
+from stgraph.objectives import (
+    BodyParts,
+    Frames,
+    MotionAware,
+    Persons,
+    RandomJoints,
+    RandomTokens,
+    Tubes,
+)
+from stgraph.skeleton import SkeletonGraph
+from stgraph.transforms import BodyUnits, CenterJoint, Stream
+from stgraph.transforms.base import with_nodes
+from tests.objectives.samples import recordings, tiny_objective
+
+HALF = torch.tensor([[0, 2], [1, 3]])
+MASKINGS = {
+    "random tokens": RandomTokens(0.5),
+    "motion": MotionAware(0.5),
+    "joints": RandomJoints(0.5),
+    "joints of a patch": RandomJoints(0.5, per="patch"),
+    "parts": BodyParts(ratio=0.5, scheme="layout"),
+    "tubes": Tubes(0.5, duration=2),
+    "frames": Frames(0.5),
+    "persons": Persons(0.5),
+}
+TRANSFORMS = {
+    "none": None,
+    "body units": BodyUnits(),
+    "centre": CenterJoint(),
+    "streams": Compose([BodyUnits("pose"), Stream("joint_motion")]),
+}
+
+
+def encoded(objective, batch: SkeletonGraph, hidden: torch.Tensor) -> torch.Tensor:
+    tokens = make_tokens(batch, objective.encoder.patch_size)
+    seen = objective.visible_part(batch, tokens, hidden)
+    return objective.encoder.encode(seen, tokens, ~hidden)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_what_is_hidden_or_missing_has_no_influence(masking, transform, body_with_parts):
+    objective = tiny_objective(masking=MASKINGS[masking], transform=TRANSFORMS[transform])
+    objective.eval().double()
+    batch = body_with_parts(recordings(missing=0.2))
+    batch = with_nodes(batch, pos=batch.pos.double(), score=batch.score.double())
+    tokens = make_tokens(batch, 2)
+    hidden = objective.masking(batch, tokens, torch.Generator().manual_seed(0))
+    assert hidden.any()
+    assert not hidden.all()
+    seen = torch.zeros(batch.pos.size(0), dtype=torch.bool)
+    seen[tokens.node[~hidden][tokens.found[~hidden]]] = True
+
+    pos = batch.pos.clone().requires_grad_()
+    out = encoded(objective, with_nodes(batch, pos=pos), hidden)
+    (grad,) = torch.autograd.grad(out.square().sum(), pos)
+    assert grad[~seen].abs().sum() == 0
+    assert grad[seen].abs().sum() > 0
+
+    other = torch.where(seen[:, None], batch.pos, torch.full_like(batch.pos, 1e3))
+    assert torch.equal(encoded(objective, with_nodes(batch, pos=other), hidden), out)
+
+
+@pytest.fixture
+def body_with_parts():
+    """The same recordings on a layout that names its parts."""
+
+    def give(batch: SkeletonGraph) -> SkeletonGraph:
+        layout = batch.layouts[0]
+        named = type(layout).from_dict(
+            {**layout.to_dict(), "parts": {"trunk": [0, 1], "hands": [2, 3], "feet": [4, 5]}}
+        )
+        batch.layout = [named] * batch.num_recordings
+        return batch
+
+    return give

@@ -1,0 +1,69 @@
+"""The masked autoencoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stgraph.nn import make_tokens
+from stgraph.objectives import Coordinates, MaskedReconstruction, squared_error
+from stgraph.transforms import BodyUnits
+from stgraph.transforms.base import with_nodes
+from tests.objectives.samples import recordings, tiny_objective
+
+
+def test_the_loss_is_over_hidden_tokens_alone():
+    objective = tiny_objective()
+    batch = recordings(missing=0.2)
+    found = objective.reconstruct(batch, torch.Generator().manual_seed(0))
+    value, valid = found.target
+    expected = squared_error(
+        found.prediction[found.hidden], value[found.hidden], valid[found.hidden]
+    )
+    output = objective(batch, torch.Generator().manual_seed(0))
+    assert output.loss.item() == expected.item()
+    share = found.hidden.float().mean()
+    assert float(output.logs["hidden"]) == pytest.approx(float(share))
+
+
+def test_a_user_s_own_function_hides_and_scores():
+    def first_joint(batch, tokens, generator):
+        return tokens.site == 0
+
+    def largest(prediction, target, valid):
+        return (prediction - target).abs().max()
+
+    objective = tiny_objective(masking=first_joint, loss=largest, target=Coordinates())
+    batch = recordings()
+    found = objective.reconstruct(batch)
+    assert torch.equal(found.hidden, make_tokens(batch, 2).site == 0)
+    objective(batch).loss.backward()
+
+
+def test_it_learns_where_joints_are():
+    objective = tiny_objective(target=Coordinates())
+    batch = recordings()
+    place = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    batch = with_nodes(batch, pos=place[batch.joint] + 0.05 * batch.pos)
+    optimizer = torch.optim.Adam(objective.parameters(), lr=0.03)
+    losses = []
+    for step in range(140):
+        optimizer.zero_grad()
+        loss = objective(batch, torch.Generator().manual_seed(step)).loss
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-4:]) < 0.25 * sum(losses[:4])
+
+
+def test_every_parameter_takes_part():
+    objective = tiny_objective(transform=BodyUnits())
+    objective(recordings(missing=0.3), torch.Generator().manual_seed(1)).loss.backward()
+    without = [name for name, p in objective.named_parameters() if p.grad is None]
+    assert not without
+
+
+def test_an_unknown_loss_is_named():
+    with pytest.raises(ValueError, match="unknown loss 'hinge'; known are squared_error"):
+        tiny_objective(loss="hinge")
+    assert isinstance(tiny_objective(loss="smooth_l1"), MaskedReconstruction)
