@@ -30,7 +30,7 @@ class Tokens(NamedTuple):
         length: Tokens of each track, int64 [M]; 0 for one without a found joint.
         person: Person of each track, counted through the batch, int64 [M].
         recording: Recording of each track, int64 [M].
-        recordings: 0...B-1.
+        every_recording: 0...B-1.
     """
 
     node: Tensor
@@ -42,7 +42,7 @@ class Tokens(NamedTuple):
     length: Tensor
     person: Tensor
     recording: Tensor
-    recordings: Tensor
+    every_recording: Tensor
 
     @property
     def num_tokens(self) -> int:

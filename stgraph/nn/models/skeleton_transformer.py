@@ -167,9 +167,9 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         # persons of whom nothing is visible have no share
         num_persons = int(tokens.person.max()) + 1 if tokens.person.numel() else 0
         count = tokens.length.new_zeros(num_persons).index_add_(0, tokens.person, tokens.length)
-        owner = tokens.recordings.new_zeros(num_persons)
+        owner = tokens.every_recording.new_zeros(num_persons)
         owner[tokens.person] = tokens.recording
-        company = torch.bincount(owner[count > 0], minlength=tokens.recordings.numel())
+        company = torch.bincount(owner[count > 0], minlength=tokens.every_recording.numel())
         share = 1.0 / (count * company[owner]).clamp(min=1).float()
         layouts = distinct_layouts(batch) if self.layout is None else [self.layout]
         plan = TokenPlan(
@@ -180,7 +180,7 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
             make_attention_plan(tokens.length[tokens.length > 0], self.slack),
             share[tokens.person[tokens.track]],
             tokens.batch,
-            tokens.recordings,
+            tokens.every_recording,
         )
         return token_values(self.features(batch), tokens), plan
 

@@ -20,13 +20,14 @@ MaskingFunction = Callable[[SkeletonGraph, Tokens, torch.Generator | None], Tens
 
 
 def number_hidden(size: Tensor, ratio: float, rounding: str = "nearest") -> Tensor:
-    """How many of a group to hide; one always stays.
+    r"""How many of a group to hide; one always stays.
 
     Args:
         size: Members of each group, int64 [G].
         ratio: Share to hide, in 0...1.
-        rounding: ``"nearest"``; or ``"keep_floor"``, which keeps :math:`\\lfloor n (1 - r)
-        \\rfloor` in floating point as MAMP's code does (74 of 750 at 0.9).
+        rounding: ``"nearest"``; or ``"keep_floor"``, which keeps
+            :math:`\lfloor n (1 - r) \rfloor` in floating point, as MAMP's code does (74 of 750 at
+            0.9).
 
     Returns:
         int64 [G].
