@@ -9,10 +9,15 @@ from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock, STGCNP
 from stgraph.nn.conv import CTRGraphConv, STGraphConv
 from stgraph.nn.data_norm import JointNorm, PersonJointNorm
 from stgraph.nn.joint_identity import GraphJointEmbedding, JointEmbedding
+from stgraph.nn.lanes import Lanes, make_lanes
 from stgraph.nn.models import (
     CTRGCN,
     STGCN,
+    STRL,
+    GINLayer,
+    NodeDecoder,
     NodeEmbeddings,
+    SkeletonGIN,
     SkeletonTransformer,
     STGCNPlusPlus,
     TokenDecoder,
@@ -50,6 +55,7 @@ layers = [
 tokens_of_joints = ["Tokens", "make_tokens", "take_tokens", "token_values", "distinct_layouts"]
 transformer_layers = [
     "TransformerBlock",
+    "GINLayer",
     "TransformerStack",
     "TokenEmbedding",
     "PlaceEmbedding",
@@ -63,11 +69,14 @@ encoders = [
     "CTRGCN",
     "SkeletonTransformer",
     "TokenDecoder",
+    "SkeletonGIN",
+    "STRL",
+    "NodeDecoder",
     "NodeEmbeddings",
     "stgcn_channels",
     "stage_channels",
 ]
-plans = ["EncoderPlan", "Edges", "make_encoder_plan"]
+plans = ["EncoderPlan", "Edges", "make_encoder_plan", "Lanes", "make_lanes"]
 saving = ["PretrainedMixin", "StateDictMismatch"]
 weights = [
     "load_published",

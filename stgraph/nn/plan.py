@@ -85,7 +85,7 @@ def make_encoder_plan(
     if not fold:
         counts = torch.tensor([layout.num_joints for layout in batch.layouts], device=device)
         joints = counts[recording]
-        pose = _lane_order(batch, joints)
+        pose = lane_order(batch, joints)
     plans: list[TemporalPlan] = []
     edges: list[Edges] = []
     folded = _folded_edges(partition, device) if fold else None
@@ -142,7 +142,7 @@ def _folded_edges(
     )
 
 
-def _lane_order(batch: SkeletonGraph, joints: Tensor) -> Tensor:
+def lane_order(batch: SkeletonGraph, joints: Tensor) -> Tensor:
     """The node of the batch at each place of the order (track, joint, time)."""
     counts = batch.joints_per_pose
     start = (counts.cumsum(0) - counts)[batch.pose]

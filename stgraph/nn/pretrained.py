@@ -204,6 +204,8 @@ def _from_json(key: str, value: Any) -> Any:
             int(fields["num_types"]),
             int(fields["num_joints"]),
         )
+    if isinstance(value, dict):
+        return {name: _from_json(name, item) for name, item in value.items()}
     return value
 
 

@@ -19,6 +19,7 @@ from stgraph.objectives.contrast import (
     projection_head,
     regression_loss,
 )
+from stgraph.objectives.mask_tokens import MaskTokens
 from stgraph.objectives.masked_reconstruction import (
     MaskedEncoder,
     MaskedReconstruction,
@@ -56,7 +57,13 @@ from stgraph.objectives.target import (
     normalise_tokens,
 )
 
-masked = ["MaskedReconstruction", "MaskedEncoder", "Reconstruction", "ObjectiveOutput"]
+masked = [
+    "MaskedReconstruction",
+    "MaskedEncoder",
+    "MaskTokens",
+    "Reconstruction",
+    "ObjectiveOutput",
+]
 maskings = [
     "Masking",
     "MaskingFunction",

@@ -10,7 +10,7 @@ from torch import nn
 from torch_geometric.nn import GATv2Conv
 
 from stgraph.nn import STGCN
-from stgraph.nn.models import CTRGCN, SkeletonTransformer, STGCNPlusPlus
+from stgraph.nn.models import CTRGCN, STRL, SkeletonGIN, SkeletonTransformer, STGCNPlusPlus
 from stgraph.skeleton import SkeletonLayout
 from stgraph.testing import randomise_norms
 
@@ -55,6 +55,15 @@ def _transformer(**own: Any) -> Make:
     return make
 
 
+def _gin(**kwargs: Any) -> nn.Module:
+    return SkeletonGIN(3, **{"width": 8, "depth": 2, "layout": BODY, **kwargs})
+
+
+def _strl(**kwargs: Any) -> nn.Module:
+    # what persons exchange is meant to go from one track to another
+    return STRL(_gin(), **{"num_layers": 2, "exchange": False, **kwargs})
+
+
 ENCODERS: dict[str, Make] = {
     "stgcn": _stgcn(),
     "plain": _stgcn(block="plain"),
@@ -70,9 +79,12 @@ ENCODERS: dict[str, Make] = {
     "transformer": _transformer(),
     "transformer, learned times": _transformer(num_times=20),
     "transformer, any layout": _transformer(layout=None),
+    "GIN": _gin,
+    "STRL": _strl,
 }
 ATTENDING = [name for name in ENCODERS if name.startswith("transformer")]
-FOLDING = [name for name in ENCODERS if "Conv" not in name and name not in ATTENDING]
+GINS = ["GIN", "STRL"]
+FOLDING = [name for name in ENCODERS if "Conv" not in name and name not in (*ATTENDING, *GINS)]
 BOUND = [name for name in ENCODERS if "any layout" not in name and name != "GINConv"]
 
 

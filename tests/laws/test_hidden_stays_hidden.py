@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch_geometric.transforms import Compose
 
-from stgraph.nn import make_tokens
+from stgraph.nn import STGCN, SkeletonGIN, STGCNPlusPlus, make_tokens
 from stgraph.objectives import (
     BodyParts,
     Frames,
+    MaskTokens,
     MotionAware,
     Persons,
     RandomJoints,
@@ -17,11 +18,12 @@ from stgraph.objectives import (
     Tubes,
 )
 from stgraph.skeleton import SkeletonGraph
+from stgraph.testing import randomise_norms
 from stgraph.transforms import BodyUnits, CenterJoint, Stream
 from stgraph.transforms.base import with_nodes
+from tests.laws.encoders import BODY
 from tests.objectives.samples import recordings, tiny_objective
 
-HALF = torch.tensor([[0, 2], [1, 3]])
 MASKINGS = {
     "random tokens": RandomTokens(0.5),
     "motion": MotionAware(0.5),
@@ -46,14 +48,40 @@ def encoded(objective, batch: SkeletonGraph, hidden: torch.Tensor) -> torch.Tens
     return objective.encoder.encode(seen, tokens, ~hidden)
 
 
+def node_encoder(name: str) -> MaskTokens:
+    """An encoder that works on whole poses, with learned vectors in place of hidden nodes."""
+    torch.manual_seed(0)
+    sizes = {"channels": [4, 6], "strides": [1, 2], "temporal_kernel": 3}
+    networks = {
+        "GIN": lambda: SkeletonGIN(3, 8, 2),
+        "ST-GCN": lambda: STGCN(3, layout=BODY, **sizes),
+        "ST-GCN++": lambda: STGCNPlusPlus(3, layout=BODY, channels=[12, 12], strides=[1, 2]),
+    }
+    return MaskTokens(randomise_norms(networks[name]()))
+
+
+@pytest.mark.parametrize("network", ["GIN", "ST-GCN", "ST-GCN++"])
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_learned_vectors_stand_for_what_an_encoder_of_nodes_must_not_see(
+    masking, network, body_with_parts
+):
+    check(MASKINGS[masking], None, body_with_parts, node_encoder(network))
+
+
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("masking", MASKINGS)
 def test_what_is_hidden_or_missing_has_no_influence(masking, transform, body_with_parts):
-    objective = tiny_objective(masking=MASKINGS[masking], transform=TRANSFORMS[transform])
+    check(MASKINGS[masking], TRANSFORMS[transform], body_with_parts)
+
+
+def check(masking, transform, body_with_parts, encoder=None):
+    objective = tiny_objective(masking=masking, transform=transform)
+    if encoder is not None:
+        objective.encoder = encoder
     objective.eval().double()
     batch = body_with_parts(recordings(missing=0.2))
     batch = with_nodes(batch, pos=batch.pos.double(), score=batch.score.double())
-    tokens = make_tokens(batch, 2)
+    tokens = make_tokens(batch, objective.encoder.patch_size)
     hidden = objective.masking(batch, tokens, torch.Generator().manual_seed(0))
     assert hidden.any()
     assert not hidden.all()

@@ -1,9 +1,12 @@
 """Encoders: a batch of recordings to one embedding each."""
 
 from stgraph.nn.models.ctrgcn import CTRGCN
+from stgraph.nn.models.node_decoder import NodeDecoder
+from stgraph.nn.models.skeleton_gin import GINLayer, SkeletonGIN
 from stgraph.nn.models.skeleton_transformer import SkeletonTransformer
 from stgraph.nn.models.stgcn import STGCN, NodeEmbeddings, stage_channels, stgcn_channels
 from stgraph.nn.models.stgcn_plus_plus import STGCNPlusPlus
+from stgraph.nn.models.strl import STRL
 from stgraph.nn.models.token_decoder import TokenDecoder
 
 __all__ = [
@@ -12,6 +15,10 @@ __all__ = [
     "CTRGCN",
     "SkeletonTransformer",
     "TokenDecoder",
+    "SkeletonGIN",
+    "STRL",
+    "GINLayer",
+    "NodeDecoder",
     "NodeEmbeddings",
     "stgcn_channels",
     "stage_channels",

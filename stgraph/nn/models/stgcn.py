@@ -226,6 +226,7 @@ class STGCN(PretrainedMixin, nn.Module):
                     spatial, inp, out, stride=stride, temporal_kernel=temporal_kernel, **options
                 )
             )
+        self.in_width = in_channels
         self.plan_index, self.plan_steps = plan_steps(self.strides)
         self.reach = max(getattr(m, "reach", 0) for m in self.blocks.modules())
         self.chunks = any(block.spatial.fold and block.spatial.per_track for block in self.blocks)
@@ -287,7 +288,14 @@ class STGCN(PretrainedMixin, nn.Module):
 
     def core(self, x: Tensor, plan: EncoderPlan) -> Tensor:
         """Tensors alone: x [V, P, C] to node embeddings [V, P', D]; compiles and exports."""
-        x = self.data_norm(x, plan.slot)
+        return self.propagate(self.enter(x, plan), plan)
+
+    def enter(self, x: Tensor, plan: EncoderPlan) -> Tensor:
+        """The norm of the input: x [V, P, C] to [V, P, C]."""
+        return self.data_norm(x, plan.slot)
+
+    def propagate(self, x: Tensor, plan: EncoderPlan) -> Tensor:
+        """The blocks alone: x [V, P, C] to [V, P', D]."""
         for block, step in zip(self.blocks, self.plan_index, strict=True):
             x = block(x, plan.edges[step], plan.temporal[step])
         return x
