@@ -20,7 +20,7 @@ from _oracles.cases import (
 )
 from torch import Tensor, nn
 
-from stgraph.nn import MAMPParts, load_mamp, make_tokens, to_mamp
+from stgraph.nn import MAMPParts, SkeletonTransformer, load_mamp, make_tokens, to_mamp
 from stgraph.objectives import (
     MaskedReconstruction,
     Motion,
@@ -30,6 +30,7 @@ from stgraph.objectives import (
     number_hidden,
 )
 from stgraph.ops import top_k_of_group
+from stgraph.skeleton import SkeletonGraph
 
 
 def mamp(case: Case) -> Iterator[Result]:
@@ -111,24 +112,29 @@ def probes(case: Case, encoder: Any, batch: Any, tokens: Any) -> Iterator[Result
         logits = nn.functional.linear(pooled, head["fc.weight"], head["fc.bias"])
         expected = case.tensor("expected_logits_linprobe")
         yield Result("linear probe", absolute(logits, expected), ABSOLUTE)
-        nodes = encoder.nodes(batch)
-        persons = int(batch.tracks_per_recording[0])
-        x = nodes.x.unflatten(0, (batch.num_recordings, persons, -1))
+        expected = case.tensor("expected_logits_finetune")
+        yield Result("fine-tune", absolute(finetune(case, encoder, batch), expected), ABSOLUTE)
         if "expected_encoder_tokens_first" in case:
+            nodes = encoder.nodes(batch)
+            persons = int(batch.tracks_per_recording[0])
+            x = nodes.x.unflatten(0, (batch.num_recordings, persons, -1))
             first = case.tensor("expected_encoder_tokens_first")
             yield Result("tokens", absolute(x[:1, :, : first.size(2)], first), ABSOLUTE)
-        yield Result("fine-tune", *finetune(case, x))
 
 
-def finetune(case: Case, x: Tensor) -> tuple[float, float]:
+def finetune(case: Case, encoder: SkeletonTransformer, batch: SkeletonGraph) -> Tensor:
+    """Logits of the encoder with the published head of fine-tuning."""
     head = case.below("finetune_head")
-    z = x.mean(dim=2).flatten(2).mean(dim=1)
-    z = nn.functional.linear(z, head["fc1.weight"], head["fc1.bias"])
-    z = nn.functional.batch_norm(
-        z, head["bn.running_mean"], head["bn.running_var"], head["bn.weight"], head["bn.bias"]
-    )
-    z = nn.functional.linear(z.relu(), head["fc2.weight"], head["fc2.bias"])
-    return absolute(z, case.tensor("expected_logits_finetune")), ABSOLUTE
+    hidden, classes = head["fc1.weight"].size(0), head["fc2.weight"].size(0)
+    config = {**encoder.config, "num_classes": classes, "head": "joints", "head_channels": hidden}
+    model = SkeletonTransformer(**config).eval()
+    names = {"fc1": "head.1", "bn": "head.2", "fc2": "head.4"}
+    state = dict(encoder.state_dict())
+    for name, value in head.items():
+        layer, key = name.split(".")
+        state[f"{names[layer]}.{key}"] = value
+    model.load_state_dict(state)
+    return model(batch)
 
 
 FAMILIES = {"mamp_small": mamp}

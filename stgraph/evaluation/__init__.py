@@ -36,6 +36,8 @@ from stgraph.evaluation.controls import (
     visibility_only,
 )
 from stgraph.evaluation.features import Features, extract_features, weights_digest
+from stgraph.evaluation.few_shot import few_shot
+from stgraph.evaluation.fine_tune import fine_tune, with_classifier
 from stgraph.evaluation.fusion import FUSIONS, companion, fuse
 from stgraph.evaluation.linear_probe import LinearProbe
 from stgraph.evaluation.nearest_neighbours import TIES, nearest_neighbours, vote, weighted_vote
@@ -54,6 +56,7 @@ from stgraph.evaluation.statistics import (
     rich_motion_statistics,
     visibility_statistics,
 )
+from stgraph.evaluation.subsets import hold_out_classes, labelled_subset
 from stgraph.evaluation.tables import (
     ResultRow,
     Summary,
@@ -114,6 +117,11 @@ protocols = [
     "extract_features",
     "weights_digest",
     "LinearProbe",
+    "few_shot",
+    "fine_tune",
+    "with_classifier",
+    "labelled_subset",
+    "hold_out_classes",
     "nearest_neighbours",
     "vote",
     "weighted_vote",

@@ -19,6 +19,7 @@ from stgraph.tasks.limits import check_limits
 from stgraph.tasks.optimisation import (
     OPTIMISERS,
     SCHEDULES,
+    layer_decay_groups,
     make_optimizer,
     make_schedule,
     parameter_groups,
@@ -53,6 +54,10 @@ class TrainingTask(LightningModule):
         warmup_epochs: Epochs of linear warm-up.
         min_lr: Where ``"cosine"`` ends.
         schedule_by_epoch: Change the rate between epochs only.
+        layer_decay: Learning rates of the network's layers fall by this factor from output to
+            input, see :func:`layer_decay_groups`; None: all alike.
+        tuned_layers: How many layers of the network are trained, from its output on; the others
+            stay as they are. None: all.
         seed: Decides what a step draws; :func:`~stgraph.tasks.fit_task` sets it.
         more: Further settings of a subclass.
 
@@ -83,6 +88,8 @@ class TrainingTask(LightningModule):
         warmup_epochs: float = 0,
         min_lr: float = 0.0,
         schedule_by_epoch: bool = False,
+        layer_decay: float | None = None,
+        tuned_layers: int | None = None,
         seed: int = 0,
         more: Mapping[str, Any] | None = None,
     ) -> None:
@@ -101,6 +108,8 @@ class TrainingTask(LightningModule):
             "warmup_epochs": warmup_epochs,
             "min_lr": min_lr,
             "schedule_by_epoch": schedule_by_epoch,
+            "layer_decay": layer_decay,
+            "tuned_layers": tuned_layers,
             **(more or {}),
         }
         for name, known in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES)):
@@ -196,7 +205,26 @@ class TrainingTask(LightningModule):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimiser trains."""
         s = self.settings
-        return parameter_groups(self.trained_modules(), s["weight_decay"], s["decay_norm_and_bias"])
+        modules = list(self.trained_modules())
+        if s["layer_decay"] is None and s["tuned_layers"] is None:
+            return parameter_groups(modules, s["weight_decay"], s["decay_norm_and_bias"])
+        layers = self.tuned_network().layers()
+        known = {id(p) for layer in layers for p in layer}
+        every = {id(p): p for module in modules for p in module.parameters()}
+        tuned = len(layers) if s["tuned_layers"] is None else s["tuned_layers"]
+        return layer_decay_groups(
+            layers,
+            [p for key, p in every.items() if key not in known],
+            s["lr"],
+            1.0 if s["layer_decay"] is None else s["layer_decay"],
+            s["weight_decay"],
+            s["decay_norm_and_bias"],
+            max(len(layers) - tuned, 0),
+        )
+
+    def tuned_network(self) -> Any:
+        """The network whose layers ``layer_decay`` and ``tuned_layers`` mean."""
+        return self.network
 
     def _steps_per_epoch(self, epochs: int) -> int:
         data: Any = getattr(self.trainer, "datamodule", None)

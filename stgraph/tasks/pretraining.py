@@ -13,7 +13,6 @@ from torchmetrics import MeanMetric
 from stgraph.nn import PretrainedMixin
 from stgraph.skeleton import SkeletonGraph
 from stgraph.tasks.base import TrainingTask, Transform
-from stgraph.tasks.optimisation import layer_decay_groups
 
 
 class Pretraining(TrainingTask):
@@ -26,10 +25,6 @@ class Pretraining(TrainingTask):
         transform: See :class:`~stgraph.tasks.TrainingTask`, as all options not named here. What
             must not see hidden joints belongs into the objective.
         augment: Likewise.
-        layer_decay: Learning rates of the encoder's layers fall by this factor from output to
-            input, see :func:`layer_decay_groups`; None: all alike.
-        tuned_layers: How many layers of the encoder are trained, from its output on; the others
-            stay as they are. None: all.
         clip_each: Greatest norm of the gradient of each parameter by itself, as STARS clips.
         **settings: Optimiser and schedule.
 
@@ -43,16 +38,10 @@ class Pretraining(TrainingTask):
         *,
         transform: Transform | None = None,
         augment: Transform | None = None,
-        layer_decay: float | None = None,
-        tuned_layers: int | None = None,
         clip_each: float | None = None,
         **settings: Any,
     ) -> None:
-        more = {
-            "layer_decay": layer_decay,
-            "tuned_layers": tuned_layers,
-            "clip_each": clip_each,
-        }
+        more = {"clip_each": clip_each}
         super().__init__(transform=transform, augment=augment, more=more, **settings)
         self.objective: Any = objective
         self.train_figures: Any = nn.ModuleDict()
@@ -118,26 +107,6 @@ class Pretraining(TrainingTask):
     def on_validation_epoch_end(self) -> None:
         self.log("val/loss", self.val_loss.compute(), sync_dist=True)
         self.val_loss.reset()
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """What the optimiser trains."""
-        s = self.settings
-        if s["layer_decay"] is None and s["tuned_layers"] is None:
-            return super().parameter_groups()
-        layers = self.network.layers()  # type: ignore[operator]
-        known = {id(p) for layer in layers for p in layer}
-        known |= {id(p) for p in self.network.parameters()}
-        heads = [p for p in self.objective.parameters() if id(p) not in known]
-        tuned = len(layers) if s["tuned_layers"] is None else s["tuned_layers"]
-        return layer_decay_groups(
-            layers,
-            heads,
-            s["lr"],
-            1.0 if s["layer_decay"] is None else s["layer_decay"],
-            s["weight_decay"],
-            s["decay_norm_and_bias"],
-            max(len(layers) - tuned, 0),
-        )
 
     def save(self, folder: Path, facts: dict[str, Any] | None) -> Path | None:
         """Writes the encoder."""

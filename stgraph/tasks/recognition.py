@@ -120,6 +120,10 @@ class Recognition(TrainingTask):
         """The network; averages follow it."""
         return [self.model]
 
+    def tuned_network(self) -> Any:
+        """The network that is trained, not its average."""
+        return self.model
+
     def shared_buffers(self) -> Iterable[Tensor]:
         """Statistics of the network and of its average."""
         averaged = () if self.average is None else self.average.module.buffers()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ class TokenPlan(NamedTuple):
         time: [K].
         attention: Plan of the sequences.
         pool_weight: Share of each token in the mean of its recording, [K].
+        joint_weight: Share of each token in the mean of its joint in its recording, [K].
         pool_batch: Recording of each token, int64 [K].
         recordings: 0...B-1.
     """
@@ -38,8 +39,12 @@ class TokenPlan(NamedTuple):
     time: Tensor
     attention: AttentionPlan
     pool_weight: Tensor
+    joint_weight: Tensor
     pool_batch: Tensor
     recordings: Tensor
+
+
+HEADS = ("linear", "joints")
 
 
 class SkeletonTransformer(PretrainedMixin, nn.Module):
@@ -65,6 +70,10 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         dropout: Dropout in the blocks.
         drop_path: Probability that a track skips a branch of the last block in training; it rises
             linearly from 0 at the first.
+        head: What classifies: ``"linear"`` on the embedding; or ``"joints"``, the head of MAMP's
+            fine-tuning: the mean over time of each joint, joints side by side, the mean over
+            persons, then linear, batch norm, ReLU, linear. It belongs to one layout.
+        head_channels: Channels within the head ``"joints"``.
         head_dropout: Dropout before the classifier.
         joint_names: Canonical names with an embedding where ``layout`` is None.
 
@@ -93,6 +102,8 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         num_times: int | None = None,
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        head: str = "linear",
+        head_channels: int = 2048,
         head_dropout: float = 0.0,
         joint_names: Sequence[str] | None = None,
     ) -> None:
@@ -110,8 +121,21 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         if self.layout is None:
             self.config["joint_names"] = list(self.place.joint.joint_names)  # type: ignore[arg-type]
         self.stack = TransformerStack(width, depth, num_heads, mlp_ratio, dropout, drop_path)
+        if head not in HEADS:
+            raise ValueError(f"unknown head {head!r}; known are {', '.join(HEADS)}")
+        self.by_joint = head == "joints" and num_classes is not None
         self.head = None
-        if num_classes is not None:
+        if self.by_joint:
+            if self.layout is None:
+                raise ValueError("the head 'joints' puts joints side by side and needs a layout")
+            self.head = nn.Sequential(
+                nn.Dropout(head_dropout),
+                nn.Linear(width * self.layout.num_joints, head_channels),
+                nn.BatchNorm1d(head_channels),
+                nn.ReLU(),
+                nn.Linear(head_channels, num_classes or 1),
+            )
+        elif num_classes is not None:
             self.head = nn.Sequential(nn.Dropout(head_dropout), nn.Linear(width, num_classes))
 
     # --- a batch ---
@@ -164,6 +188,7 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         tokens = self.tokens(batch) if tokens is None else tokens
         if visible is not None:
             tokens = take_tokens(tokens, visible)
+        person = tokens.person[tokens.track]
         # persons of whom nothing is visible have no share
         num_persons = int(tokens.person.max()) + 1 if tokens.person.numel() else 0
         count = tokens.length.new_zeros(num_persons).index_add_(0, tokens.person, tokens.length)
@@ -178,7 +203,8 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
             tokens.site if self.layout is None else tokens.site % self.layout.num_joints,
             tokens.time,
             make_attention_plan(tokens.length[tokens.length > 0], self.slack),
-            share[tokens.person[tokens.track]],
+            share[person],
+            _joint_share(person, tokens.site) / company[tokens.batch],
             tokens.batch,
             tokens.every_recording,
         )
@@ -191,21 +217,22 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
 
     def pooled(self, x: Tensor, plan: TokenPlan) -> Tensor:
         """Tensors alone: token values [K, l, C] to what :meth:`forward` returns."""
-        z = pool_tokens(self.core(x, plan), plan)
+        x = self.core(x, plan)
+        z = pool_joints(x, plan, self._num_joints) if self.by_joint else pool_tokens(x, plan)
         return z if self.head is None else self.head(z)
+
+    @property
+    def _num_joints(self) -> int:
+        return 0 if self.layout is None else self.layout.num_joints
 
     def forward(self, batch: SkeletonGraph) -> Tensor:
         """Embeddings [B, D], or logits [B, num_classes]."""
-        z = self.embed(batch)
-        return z if self.head is None else self.head(z)
+        _check_batch(batch)
+        return self.pooled(*self.unpack(batch))
 
     def embed(self, batch: SkeletonGraph) -> Tensor:
         """Embeddings [B, D], also of a network with a classifier; 0 without a found joint."""
-        if not isinstance(batch, SkeletonGraph):
-            raise TypeError(
-                "an encoder expected a SkeletonGraph or a Batch of them, for instance "
-                f"Batch.from_data_list(graphs) (got {type(batch).__name__})"
-            )
+        _check_batch(batch)
         x, plan = self.unpack(batch)
         return pool_tokens(self.core(x, plan), plan)
 
@@ -255,3 +282,27 @@ def pool_tokens(x: Tensor, plan: TokenPlan) -> Tensor:
     """Mean over the tokens of a person, then over persons: [K, D] to [B, D]."""
     weighted = x * plan.pool_weight[:, None].to(x.dtype)
     return x.new_zeros(plan.recordings.size(0), x.size(1)).index_add(0, plan.pool_batch, weighted)
+
+
+def pool_joints(x: Tensor, plan: TokenPlan, num_joints: int) -> Tensor:
+    """Mean of each joint over time, then over persons, side by side: [K, D] to [B, V * D]."""
+    weighted = x * plan.joint_weight[:, None].to(x.dtype)
+    total = x.new_zeros(plan.recordings.size(0) * num_joints, x.size(1))
+    total = total.index_add(0, plan.pool_batch * num_joints + plan.site, weighted)
+    return total.view(plan.recordings.size(0), -1)
+
+
+def _joint_share(person: Tensor, site: Tensor) -> Tensor:
+    """One over the number of tokens of the same joint of the same person, [K]."""
+    if not site.numel():
+        return site.float()
+    cell = (person * (site.max() + 1) + site).unique(return_inverse=True)[1]
+    return 1.0 / torch.bincount(cell)[cell].float()
+
+
+def _check_batch(batch: Any) -> None:
+    if not isinstance(batch, SkeletonGraph):
+        raise TypeError(
+            "an encoder expected a SkeletonGraph or a Batch of them, for instance "
+            f"Batch.from_data_list(graphs) (got {type(batch).__name__})"
+        )
