@@ -130,10 +130,11 @@ def add_equal_parameters(
     for setting in plain:
         if sizes[setting] < 0.98 * most:
             width = equal_width(setting, recipe, sets, most)
+            title = "no edges" if setting.words == "identity" else setting.words
             twins.append(
                 replace(
                     setting,
-                    name=f"{setting.words}, equal params",
+                    name=f"{title}, equal params",
                     words=f"{setting.words} equal-parameters",
                     changes=(*setting.changes, ("width", width)),
                 )

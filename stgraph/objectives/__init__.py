@@ -48,6 +48,7 @@ from stgraph.objectives.reconstruction_loss import (
     smooth_l1,
     squared_error,
 )
+from stgraph.objectives.systems import mamp, skeletonclr, skeletonmae, stars
 from stgraph.objectives.target import (
     Bones,
     Coordinates,
@@ -57,6 +58,7 @@ from stgraph.objectives.target import (
     normalise_tokens,
 )
 
+published_systems = ["mamp", "stars", "skeletonmae", "skeletonclr"]
 masked = [
     "MaskedReconstruction",
     "MaskedEncoder",
@@ -99,4 +101,12 @@ contrastive_losses = [
     "regression_loss",
 ]
 
-__all__ = [*contrastive, *contrastive_losses, *masked, *maskings, *targets, *losses]
+__all__ = [
+    *published_systems,
+    *contrastive,
+    *contrastive_losses,
+    *masked,
+    *maskings,
+    *targets,
+    *losses,
+]
