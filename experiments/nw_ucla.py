@@ -79,7 +79,7 @@ def parse() -> argparse.Namespace:
 def read_recipe(args: argparse.Namespace) -> dict[str, Any]:
     """The recipe with what the command line changes."""
     try:
-        recipe = yaml.safe_load(find_recipe(args.recipe, "nw_ucla.py").read_text("utf-8"))
+        recipe = yaml.safe_load(find_recipe(args.recipe, "fit").read_text("utf-8"))
     except UsageError as error:
         raise SystemExit(f"error: {error}") from None
     changes = {"width": args.width, "epochs": args.epochs}

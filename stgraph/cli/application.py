@@ -18,6 +18,8 @@ COMMANDS = {
     "fit": "train a recogniser from a recipe",
     "test": "measure a trained recogniser on labelled recordings",
     "predict": "recognise what happens in files",
+    "pretrain": "learn an encoder without labels",
+    "evaluate": "measure what a pre-trained encoder knows",
 }
 
 OVERVIEW = """usage: stgraph COMMAND [options]

@@ -165,16 +165,22 @@ def add_recipe(parser: Parser) -> None:
         "--config",
         action=ActionConfigFile,
         metavar="RECIPE",
-        help=f"a YAML file, or one of {', '.join(recipe_names())}; later options change it",
+        help=f"a YAML file, or one of {', '.join(recipe_names(parser.command))}; later options "
+        "change it",
     )
     for action in parser._actions:
         if "--print_config" in action.option_strings:
             action.help = "show all settings as YAML, a recipe to edit, and end"
 
 
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with the package."""
-    folder = resources.files("stgraph.cli") / "recipes"
+def recipe_folder(command: str) -> Any:
+    """Where the recipes of a command lie."""
+    return resources.files("stgraph.cli") / "recipes" / command
+
+
+def recipe_names(command: str) -> list[str]:
+    """Names of the recipes of a command that come with the package."""
+    folder = recipe_folder(command)
     return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name[-5:] == ".yaml")
 
 
@@ -186,7 +192,7 @@ def find_recipe(name: str, command: str) -> Path:
     """
     if Path(name).is_file():
         return Path(name)
-    if name in recipe_names():
-        return Path(str(resources.files("stgraph.cli") / "recipes" / f"{name}.yaml"))
-    known = ", ".join(recipe_names())
+    if name in recipe_names(command):
+        return Path(str(recipe_folder(command) / f"{name}.yaml"))
+    known = ", ".join(recipe_names(command))
     raise UsageError(command, f"--config: there is no file {name!r}, nor a recipe (known: {known})")

@@ -42,6 +42,7 @@ from stgraph.evaluation.fusion import FUSIONS, companion, fuse
 from stgraph.evaluation.linear_probe import LinearProbe
 from stgraph.evaluation.nearest_neighbours import TIES, nearest_neighbours, vote, weighted_vote
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
+from stgraph.evaluation.projection import PROJECTIONS, project
 from stgraph.evaluation.recipes import (
     Recipe,
     Setting,
@@ -126,6 +127,8 @@ protocols = [
     "vote",
     "weighted_vote",
     "TIES",
+    "project",
+    "PROJECTIONS",
 ]
 result_tables = [
     "ResultRow",

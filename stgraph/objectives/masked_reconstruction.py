@@ -126,6 +126,13 @@ class MaskedReconstruction(nn.Module):
         with torch.no_grad():
             target = self.target(batch if self.transform is None else self.transform(batch), tokens)
         prediction = self.decoder(encoded, batch, tokens, ~hidden)
+        if prediction.numel() != target.value.numel():
+            asked = target.value[0].numel() if len(target.value) else 0
+            raise ValueError(
+                f"the decoder predicts {prediction.size(-1)} numbers a token and the target asks "
+                f"for {asked} ({target.value.size(1)} poses of {target.value.size(2)} "
+                "coordinates); build it for the recordings' dimensions (num_dims)"
+            )
         return Reconstruction(tokens, hidden, prediction.view_as(target.value), target)
 
     def visible_part(self, batch: SkeletonGraph, tokens: Tokens, hidden: Tensor) -> SkeletonGraph:

@@ -34,6 +34,7 @@ def mamp(
     masking: MaskingFunction | None = None,
     target: Target | None = None,
     loss: str | ReconstructionLoss = "squared_error",
+    num_dims: int = 3,
     transform: Transform | None = None,
     as_published: bool = False,
 ) -> MaskedReconstruction:
@@ -54,6 +55,7 @@ def mamp(
         masking: By default 90 % by motion, temperature 0.8.
         target: By default motion over one pose, each token normalised.
         loss: See :class:`MaskedReconstruction`.
+        num_dims: Coordinates to predict for each pose of a token.
         transform: See :class:`MaskedReconstruction`.
         as_published: The share to hide is that of each person, rounded as the code rounds, and
             the last pose of a track moves by 0.
@@ -75,7 +77,7 @@ def mamp(
         target = Motion(1, "token", keep_ends=as_published)
     decoder = TokenDecoder(
         encoder.out_channels,
-        target.size(encoder.patch_size, 3),
+        target.size(encoder.patch_size, num_dims),
         layout=encoder.layout,
         width=encoder.out_channels if decoder_width is None else decoder_width,
         depth=decoder_depth,

@@ -6,7 +6,13 @@ without it. The epoch is chosen by validation or is the last, never by test reco
 
 from stgraph.tasks.base import TrainingTask
 from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_checkpoint
-from stgraph.tasks.data import SkeletonDataModule, as_source, fit_partition
+from stgraph.tasks.data import (
+    JoinedParts,
+    SkeletonDataModule,
+    StoreSubset,
+    as_source,
+    fit_partition,
+)
 from stgraph.tasks.fit import FitResult, fit_task
 from stgraph.tasks.keeper import Keeper, TrainingDiverged
 from stgraph.tasks.optimisation import (
@@ -30,7 +36,7 @@ from stgraph.tasks.saving import (
 )
 from stgraph.tasks.transform_specs import build_transform, describe_transform
 
-pretraining_tasks = ["Pretraining"]
+pretraining_tasks = ["Pretraining", "JoinedParts", "StoreSubset"]
 recognising = ["TrainingTask", "Recognition", "SkeletonDataModule", "fit_task", "FitResult"]
 prediction = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
 saved_files = [

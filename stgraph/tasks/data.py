@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch
 
@@ -143,6 +144,56 @@ def _same(batch: Any) -> Any:
     return batch
 
 
+class StoreSubset:
+    """Some recordings of a data set or store.
+
+    Args:
+        source: A data set or a store.
+        chosen: Their numbers among those of the source, int64.
+    """
+
+    def __init__(self, source: Any, chosen: Tensor) -> None:
+        self.source = source
+        self.store = getattr(source, "store", source)
+        self.class_names = source_class_names(source)
+        self._indices = source_indices(source)[chosen].tolist()
+
+    def indices(self) -> list[int]:
+        """Numbers of the recordings in the store."""
+        return self._indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+
+class JoinedParts:
+    """Parts of several data sets as one source, of any layouts, whose classes have no meaning.
+
+    Args:
+        parts: Data sets with a ``store`` and ``indices()``.
+    """
+
+    class_names: tuple[str, ...] | None = None
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = tuple(parts)
+        stores = [copy(part.store) for part in parts]
+        for store in stores:
+            store.class_names = None
+        self.store = ConcatStore(stores)
+        first = np.cumsum([0, *(len(store) for store in stores)])
+        self._indices = np.concatenate(
+            [np.asarray(part.indices()) + start for part, start in zip(parts, first, strict=False)]
+        )
+
+    def indices(self) -> NDArray[Any]:
+        """Numbers of the recordings in the joined store."""
+        return self._indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+
 class ResumableLoader:
     """A loader that can go on in the middle of an epoch.
 
@@ -199,6 +250,7 @@ class SkeletonDataModule(LightningDataModule):
         num_workers: Processes that load batches; 0: none but this one.
         seed: Decides the order and the random numbers of the data set's own transform.
         drop_last: Leave out an incomplete last batch of training.
+        check_classes: Refuse parts whose classes have other names; of no use without labels.
         numbered: Training batches say as ``number`` which recordings they hold.
 
     Raises:
@@ -217,6 +269,7 @@ class SkeletonDataModule(LightningDataModule):
         drop_last: bool = False,
         eval_batch_size: int | None = None,
         numbered: bool = False,
+        check_classes: bool = True,
     ) -> None:
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True
@@ -234,7 +287,7 @@ class SkeletonDataModule(LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.drop_last, self.numbered = drop_last, numbered
         self.eval_batch_size = eval_batch_size
-        names = source_class_names(self.train)
+        names = source_class_names(self.train) if check_classes else None
         for part, source in (("val", self.val), ("test", self.test)):
             other = None if source is None else source_class_names(source)
             if names is not None and other is not None and names != other:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from stgraph.nn import PretrainedMixin
+from stgraph.objectives import MaskTokens
 from stgraph.skeleton import SkeletonGraph
 from stgraph.tasks.base import TrainingTask, Transform
 
@@ -56,7 +57,8 @@ class Pretraining(TrainingTask):
     @property
     def network(self) -> nn.Module:
         """The encoder."""
-        return self.objective.encoder
+        encoder = self.objective.encoder
+        return encoder.encoder if isinstance(encoder, MaskTokens) else encoder
 
     def trained_modules(self) -> Iterable[nn.Module]:
         """Encoder and heads."""

@@ -97,15 +97,42 @@ def save_pretraining(
     if not isinstance(encoder, PretrainedMixin):
         raise ValueError(f"a {type(encoder).__name__} has no 'save_pretrained'")
     encoder.save_pretrained(folder)
+    transform = task.transform or getattr(task.objective, "transform", None)
     description = {
         "task": "pretraining",
         "version": 1,
         "objective": type(task.objective).__name__,
-        "transform": describe_transform(task.transform),
+        "transform": describe_transform(transform),
         "facts": dict(facts or {}),
     }
     text = json.dumps(description, indent=1) + "\n"
     write_atomically(Path(folder) / TASK_NAME, text.encode())
+
+
+def read_pretraining(folder: str | Path) -> dict[str, Any]:
+    """What ``task.json`` says of an encoder that :func:`save_pretraining` wrote.
+
+    Raises:
+        ValueError: if there is none, or it is of another task.
+    """
+    file = Path(folder) / TASK_NAME
+    if not file.is_file():
+        inside = Path(folder) / "model"
+        hint = f"; is it {str(inside)!r}?" if (inside / TASK_NAME).is_file() else ""
+        raise ValueError(f"{str(folder)!r} holds no encoder (there is no {TASK_NAME}){hint}")
+    try:
+        description = json.loads(file.read_text("utf-8"))
+        kind, facts = description["task"], description["facts"]
+        if not isinstance(facts, dict) or not isinstance(description["transform"], list):
+            raise TypeError
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{str(file)!r} does not describe a pre-trained encoder") from None
+    if kind != "pretraining":
+        raise ValueError(
+            f"{str(folder)!r} holds a {kind} task, not a pre-trained encoder; measure it with "
+            "stgraph test"
+        )
+    return description
 
 
 def read_task(folder: str | Path) -> dict[str, Any]:

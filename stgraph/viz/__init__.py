@@ -7,6 +7,8 @@ marked with ``synthetic=True``. Matplotlib is loaded when something is drawn.
 """
 
 from stgraph.viz.charts import draw_confusion, draw_learning_curves, draw_scores
+from stgraph.viz.class_charts import draw_class_differences, draw_class_frequencies
+from stgraph.viz.embedding import draw_embedding
 from stgraph.viz.partition import draw_partition, draw_partitions
 from stgraph.viz.recording import animate, draw_recording
 from stgraph.viz.rest_pose import rest_pose
@@ -29,6 +31,10 @@ __all__ = [
     "draw_scores",
     "draw_learning_curves",
     "draw_confusion",
+    "draw_class_differences",
+    "draw_class_frequencies",
+    # embeddings
+    "draw_embedding",
     # figures
     "new_figure",
     "save_figure",

@@ -129,7 +129,7 @@ def test_predict_reads_arrays_and_skips_bad_files(
     assert "there is no recording to recognise" in nothing.err
 
 
-@pytest.mark.parametrize("recipe", recipe_names())
+@pytest.mark.parametrize("recipe", recipe_names("fit"))
 def test_every_recipe_is_one_that_the_parser_takes(
     stgraph: Run, recipe: str, tmp_path: Path
 ) -> None:
@@ -146,7 +146,7 @@ def test_every_recipe_is_one_that_the_parser_takes(
     assert set(other.out.splitlines()) - set(shown.out.splitlines()) == {"stream: bone"}
 
 
-@pytest.mark.parametrize("recipe", recipe_names())
+@pytest.mark.parametrize("recipe", recipe_names("fit"))
 def test_every_recipe_trains(
     stgraph: Run, recipe: str, store: Path, tmp_path: Path, fit_options: list[object]
 ) -> None:

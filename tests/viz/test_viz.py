@@ -186,3 +186,37 @@ def test_a_figure_is_saved_where_it_is_wanted(tmp_path: Path) -> None:
     ax = viz.draw_skeleton("hand_21", names=[0], title="hand")
     path = viz.save_figure(ax.figure, tmp_path / "new" / "hand.png")  # type: ignore[arg-type]
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+# --- embeddings and classes ---
+@pytest.mark.parametrize("dims", [2, 3])
+def test_every_class_of_an_embedding_is_in_the_legend(dims):
+    points, y = np.random.default_rng(0).normal(size=(30, dims)), np.arange(30) % 3
+    figure = viz.draw_embedding(points, y, ["sit_down", "stand", "wave"], title="t", synthetic=True)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["sit down", "stand", "wave"]
+    some = viz.draw_embedding(points, y, ["a", "b", "c"], classes=[1])
+    assert [text.get_text() for text in some.legends[0].get_texts()] == ["others", "b"]
+    with pytest.raises(ValueError, match="points and n classes"):
+        viz.draw_embedding(points, y[:5], ["a", "b", "c"])
+
+
+def test_class_differences_are_from_the_mean_and_leave_out_what_is_unknown():
+    figure = viz.draw_class_differences([0.5, 1.0, float("nan"), 0.6], ["a", "b", "c", "d"])
+    (ax,) = figure.axes
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights == pytest.approx([0.3, -0.1, -0.2])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["b", "d", "a"]
+    with pytest.raises(ValueError, match=r"expected 1 accuracies \(got 2\)"):
+        viz.draw_class_differences([1.0, 0.0], ["a"])
+
+
+def test_the_long_tail_is_in_order_and_may_have_accuracies_beside():
+    figure = viz.draw_class_frequencies([3, 9, 5], ["a", "b", "c"], accuracy=[0.1, 0.9, 0.5])
+    bars, points = figure.axes
+    assert [bar.get_height() for bar in bars.patches] == [9, 5, 3]
+    assert points.lines[0].get_ydata().tolist() == [0.9, 0.5, 0.1]
+    with pytest.raises(ValueError, match=r"expected 2 numbers \(got 1\)"):
+        viz.draw_class_frequencies([1], ["a", "b"])
+    many = viz.draw_class_frequencies(list(range(100)), [str(i) for i in range(100)])
+    assert many.axes[0].get_xlabel() == "class, in this order"

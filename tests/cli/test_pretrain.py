@@ -1,0 +1,193 @@
+"""``stgraph pretrain`` and ``stgraph evaluate``."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from stgraph.cli import pretrain, sets
+from stgraph.cli.parsing import find_recipe, recipe_names
+from stgraph.io import Store
+from tests.cli.conftest import Result, make_graphs
+
+Run = Callable[..., Result]
+TINY = ["--epochs", 2, "--width", 8, "--depth", 2, "--heads", 2, "--patch_size", 2]
+TINY += ["--batch_size", 8, "--transform", "[BodyUnits]"]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
+    """The folder of a run of ``stgraph pretrain``."""
+    from stgraph.cli import main
+
+    out = tmp_path_factory.mktemp("pretrained") / "a"
+    data = ["--data.name", "store", "--data.path", store]
+    assert main([str(a) for a in ["pretrain", *data, "--out", out, *TINY]]) == 0
+    return out / "model"
+
+
+def test_an_encoder_is_learned_and_measured(
+    stgraph: Run, store: Path, tmp_path: Path, encoder: Path
+) -> None:
+    result = stgraph(
+        "evaluate",
+        *("--model", encoder, "--protocols", "[knn, linear, fewshot]", "--novel", "[0, 2]"),
+        *("--draws", 2, "--out", tmp_path / "f.csv", "--cache", tmp_path / "cache"),
+    )
+    assert result.code == 0, result.err
+    assert "knn " in result.out
+    rows = list(csv.DictReader((tmp_path / "f.csv").read_text().splitlines()))
+    settings = [(row["setting"], row["metric"], row["n"]) for row in rows]
+    assert ("knn mamp", "knn1", "6") in settings
+    assert ("linear mamp", "linear", "6") in settings
+    assert settings.count(("fewshot 1-shot mamp", "top1", "4")) == 2
+    assert len(list((tmp_path / "cache").glob("features-*.safetensors"))) == 2
+
+
+def test_fine_tuning_stands_beside_training_from_scratch(
+    stgraph: Run, tmp_path: Path, encoder: Path
+) -> None:
+    options = ["--protocols", "[finetune, semi]", "--epochs", 1, "--share", 0.5]
+    result = stgraph("evaluate", "--model", encoder, *options, "--out", tmp_path / "f.csv")
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader((tmp_path / "f.csv").read_text().splitlines()))
+    assert {row["setting"] for row in rows} == {
+        "finetune 50% from-scratch mamp",
+        "finetune 50% mamp",
+        "finetune mamp",
+    }
+
+
+def test_pictures_are_drawn(stgraph: Run, tmp_path: Path, encoder: Path) -> None:
+    result = stgraph("evaluate", "--model", encoder, "--pictures", tmp_path / "pictures")
+    assert result.code == 0, result.err
+    found = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert found == [
+        "class_differences.png",
+        "class_frequencies.png",
+        "confusion.png",
+        "pca_2d.png",
+        "pca_3d.png",
+        "tsne_2d.png",
+    ]
+
+
+def test_stars_tunes_the_upper_half_of_the_encoder_of_another_run(
+    stgraph: Run, store: Path, tmp_path: Path, encoder: Path
+) -> None:
+    out = tmp_path / "stars"
+    data = ["--data.name", "store", "--data.path", store, "--encoder", encoder, "--out", out]
+    result = stgraph(
+        *("pretrain", "--system", "stars", *data, "--epochs", 1, "--queue_size", 16),
+        *("--tuned_layers", 2, "--layer_decay", 0.5, "--transform", "[BodyUnits]"),
+        *("--system_args.predictor_width", 8),
+    )
+    assert result.code == 0, result.err
+    before, after = (load_file(f / "model.safetensors") for f in (encoder, out / "model"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith(("stack.blocks.1", "stack.norm")) for name in moved)
+
+
+def test_skeletonmae_learns_an_encoder_of_poses(stgraph: Run, tmp_path: Path) -> None:
+    layout_store = tmp_path / "poses.safetensors"
+    Store.write(layout_store, make_graphs(12))
+    result = stgraph(
+        *("pretrain", "--config", "skeletonmae", "--data.name", "store"),
+        *("--data.path", layout_store, "--out", tmp_path / "run", "--epochs", 1),
+        *("--width", 8, "--batch_size", 8),
+    )
+    assert result.code == 0, result.err
+    config = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
+    assert config["model"] == "SkeletonGIN"
+
+
+def test_several_sets_train_one_encoder(stgraph: Run, store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    Store.write(other, make_graphs(12, seed=1))
+    more = yaml.safe_dump([{"name": "store", "path": str(other)}], default_flow_style=True)
+    data = ["--data.name", "store", "--data.path", store, "--more", more]
+    result = stgraph("pretrain", *data, "--out", tmp_path / "run", *TINY)
+    assert result.code == 0, result.err
+    assert "18 recordings without labels" in result.out
+    facts = json.loads((tmp_path / "run" / "model" / "task.json").read_text())["facts"]
+    assert [Path(entry["path"]).name for entry in facts["data"]] == [
+        "mine.safetensors",
+        "other.safetensors",
+    ]
+
+
+def test_only_the_part_to_train_on_is_opened(
+    stgraph: Run, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def open_part(name: str, path: str, part: str, *args: Any) -> Any:
+        opened.append(part)
+        return sets.open_part(name, path, part, *args)
+
+    monkeypatch.setattr(pretrain, "open_part", open_part)
+    data = ["--data.name", "store", "--data.path", store, "--out", tmp_path / "run"]
+    assert stgraph("pretrain", *data, *TINY).code == 0
+    assert opened == ["train"]
+
+
+@pytest.mark.parametrize("recipe", recipe_names("pretrain"))
+def test_every_recipe_is_one_that_the_parser_takes(stgraph: Run, recipe: str) -> None:
+    shown = stgraph("pretrain", "--config", recipe, "--print_config")
+    assert shown.code == 0
+    written = yaml.safe_load(find_recipe(recipe, "pretrain").read_text())
+    assert yaml.safe_load(shown.out).items() >= written.items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--system", "stars"], "stars tunes an encoder: give --encoder"),
+        (["--masking", "stencil"], "unknown masking 'stencil'; known are motion, tokens"),
+        (["--target", "moon"], "unknown target 'moon'; known are motion, coordinates, bones"),
+        (["--more", "[{nam: x}]"], "--more expected sets as {name, path"),
+        (["--more", "[{name: nw_ucla}]"], "the data set nw_ucla needs --data.path"),
+        (["--data.train", "test"], "--data.train test holds test recordings"),
+        (["--transform", "[Shuffle]"], "unknown transform 'Shuffle'"),
+        (["--lr", "-1"], "expected --lr >= 0 (got -1.0)"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    stgraph: Run, arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    result = stgraph("pretrain", "--out", tmp_path / "run", *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_no_pretrained_encoder_is_said(
+    stgraph: Run, trained: Path, encoder: Path, tmp_path: Path
+) -> None:
+    for arguments, message in (
+        (["--model", trained / "model"], "holds a recognition task, not a pre-trained encoder"),
+        (["--model", encoder.parent], "holds no encoder (there is no task.json); is it"),
+        (["--model", tmp_path], "holds no encoder"),
+        (["--model", encoder, "--part", "moon"], "the store has no part 'moon'"),
+    ):
+        result = stgraph("evaluate", *arguments)
+        assert result.code == 1
+        assert message in result.err
+    for arguments, message in (
+        (["--protocols", "[luck]"], "unknown protocol 'luck'; known are knn, linear"),
+        (["--protocols", "[]"], "unknown protocol 'nothing'"),
+        (["--out", tmp_path], "is a folder"),
+    ):
+        result = stgraph("evaluate", "--model", encoder, *arguments)
+        assert result.code == 2
+        assert message in result.err
