@@ -34,6 +34,8 @@ examples:
   stgraph fit --config nw_ucla --data.path PATH   by a recipe, on real recordings
   stgraph test --model runs/NAME/model
   stgraph predict a.json b.json --model runs/NAME/model
+  stgraph pretrain                                without labels
+  stgraph evaluate --model runs/NAME/model
 
 'stgraph COMMAND --help' shows the options of a command and more examples."""
 

@@ -17,9 +17,10 @@ classifiers on top of the encoder; test recordings are only looked at. Recording
 (first) set that the encoder was trained on unless another is named, which then is transfer."""
 
 EXAMPLES = """  stgraph evaluate --model runs/NAME/model
-  stgraph evaluate --model runs/NAME/model --protocols '[knn, linear, finetune]' --out figures.csv
-  stgraph evaluate --model runs/NAME/model --data.name nw_ucla --data.path PATH --part test_clean
-  stgraph evaluate --model runs/NAME/model --protocols '[semi]' --share 0.1 --seeds 3
+  stgraph evaluate --model runs/NAME/model --protocols '[knn, finetune]'
+  stgraph evaluate --model runs/NAME/model --data.name kth --data.path PATH
+  stgraph evaluate --model runs/NAME/model --protocols '[semi]' --share 0.1
+  stgraph evaluate --model runs/NAME/model --part test_clean --out figures.csv
   stgraph evaluate --model runs/NAME/model --pictures pictures"""
 
 PROTOCOLS = ("knn", "linear", "fewshot", "finetune", "semi")
@@ -197,6 +198,7 @@ def _measure(
             classes = hold_out_classes(int(bank.y.max()) + 1)
         found = few_shot(bank, asked, classes, config.shots, config.draws)
         number = int(sum((asked.y == label).sum() for label in classes))
+        say(f"        few-shot: classes {classes}; were they left out of pre-training?")
         for draw, value in enumerate(found.tolist()):
             yield _row(f"fewshot {config.shots}-shot", "top1", draw, value, number)
     else:

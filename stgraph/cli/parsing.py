@@ -24,7 +24,15 @@ class UsageError(Exception):
         self.command = command
 
 
-METAVARS = {"path": "PATH", "out": "PATH", "model": "DIR", "config": "RECIPE"}
+METAVARS = {
+    "path": "PATH",
+    "out": "PATH",
+    "model": "DIR",
+    "encoder": "DIR",
+    "pictures": "DIR",
+    "cache": "DIR",
+    "config": "RECIPE",
+}
 
 
 @contextmanager

@@ -17,10 +17,10 @@ only the part to train on is opened. Several sets, of any joints, train one enco
 
 EXAMPLES = """  stgraph pretrain                        on the embedded synthetic set
   stgraph pretrain --config mamp --data.name nw_ucla --data.path PATH
-  stgraph pretrain --config stars --encoder runs/NAME/model --data.name nw_ucla --data.path PATH
+  stgraph pretrain --config stars --encoder runs/NAME/model \\
+      --data.name nw_ucla --data.path PATH
   stgraph pretrain --config mamp --data.name utd_mhad --data.path PATH \\
-      --more '[{name: nw_ucla, path: PATH}, {name: penn_action, path: PATH}]'
-  stgraph evaluate --model runs/NAME/model --protocols '[knn, linear]'"""
+      --more '[{name: nw_ucla, path: PATH}, {name: kth, path: PATH}]'"""
 
 
 @dataclass
