@@ -6,11 +6,13 @@ partition strategy can.
 """
 
 from stgraph.objectives.contrast import (
+    BootstrapContrast,
     CrossViewContrast,
     FeatureQueue,
     MomentumContrast,
     NearestNeighbourContrast,
     StarsPredictor,
+    TwoViewContrast,
     gather_rows,
     info_nce,
     multi_positive_nce,
@@ -19,6 +21,7 @@ from stgraph.objectives.contrast import (
     projection_head,
     regression_loss,
 )
+from stgraph.objectives.latent_target import LatentTarget
 from stgraph.objectives.mask_tokens import MaskTokens
 from stgraph.objectives.masked_reconstruction import (
     MaskedEncoder,
@@ -82,12 +85,22 @@ maskings = [
     "log_masking_probability",
     "skeletonmae_parts",
 ]
-targets = ["Target", "TargetValues", "Coordinates", "Motion", "Bones", "normalise_tokens"]
+targets = [
+    "Target",
+    "TargetValues",
+    "Coordinates",
+    "Motion",
+    "Bones",
+    "LatentTarget",
+    "normalise_tokens",
+]
 losses = ["ReconstructionLoss", "squared_error", "smooth_l1", "scaled_cosine_error"]
 contrastive = [
     "NearestNeighbourContrast",
     "MomentumContrast",
     "CrossViewContrast",
+    "TwoViewContrast",
+    "BootstrapContrast",
     "StarsPredictor",
     "projection_head",
     "FeatureQueue",

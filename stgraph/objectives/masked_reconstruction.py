@@ -152,6 +152,12 @@ class MaskedReconstruction(nn.Module):
         pos = torch.where(keep[:, None], batch.pos, torch.zeros_like(batch.pos))
         return self.transform(with_nodes(batch, pos=pos, score=score))
 
+    def after_step(self) -> None:
+        """Lets a target that follows the encoder do so; called after every optimiser step."""
+        after = getattr(self.target, "after_step", None)
+        if after is not None:
+            after()
+
     def score(self, reconstruction: Reconstruction) -> ObjectiveOutput:
         """The loss over hidden tokens.
 

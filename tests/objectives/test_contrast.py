@@ -10,10 +10,12 @@ import torch
 from torch.nn import functional as F
 
 from stgraph.objectives import (
+    BootstrapContrast,
     CrossViewContrast,
     FeatureQueue,
     MomentumContrast,
     NearestNeighbourContrast,
+    TwoViewContrast,
     info_nce,
     multi_positive_nce,
     nearest_neighbour_nce,
@@ -332,3 +334,41 @@ def test_every_key_encoder_moves_once_a_step_unless_as_published():
 def test_wrong_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_two_views_of_a_batch_are_contrasted_by_nt_xent():
+    torch.manual_seed(0)
+    objective = TwoViewContrast(tiny_encoder(), [Same(), Shake()], width=4, temperature=0.3)
+    batch = recordings()
+    output = objective(batch, torch.Generator().manual_seed(0))
+    shaken = Shake()(batch, generator=torch.Generator().manual_seed(0))
+    a, b = (objective.head(objective.encoder(view)) for view in (batch, shaken))
+    torch.testing.assert_close(output.loss, nt_xent(a, b, 0.3))
+    output.loss.backward()
+    assert all(p.grad is not None for p in objective.parameters())
+
+
+def test_a_bootstrap_predicts_its_slow_copy_which_then_follows():
+    torch.manual_seed(0)
+    views = [Same(), Same()]
+    objective = BootstrapContrast(tiny_encoder(), views, width=4, hidden=6, momentum=0.75)
+    output = objective(recordings())
+    output.loss.backward()
+    slow = [*objective.slow_encoder.parameters(), *objective.slow_projector.parameters()]
+    fast = [*objective.encoder.parameters(), *objective.projector.parameters()]
+    assert all(p.grad is None for p in slow)
+    with torch.no_grad():
+        for p in fast:
+            p.add_(1.0)
+    before = [p.clone() for p in slow]
+    objective.after_step()
+    for old, new in zip(before, slow, strict=True):
+        torch.testing.assert_close(new, old + 0.25)
+    assert objective(recordings().get_example(0)).loss.item() == 0.0
+
+
+class Same:
+    """A view that alters nothing."""
+
+    def __call__(self, batch, generator=None):
+        return batch

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stgraph.nn import make_tokens
-from stgraph.objectives import Coordinates, MaskedReconstruction, squared_error
+from stgraph.nn import TokenDecoder, make_tokens
+from stgraph.objectives import Coordinates, LatentTarget, MaskedReconstruction, squared_error
 from stgraph.transforms import BodyUnits
 from stgraph.transforms.base import with_nodes
+from tests.laws.encoders import BODY
 from tests.objectives.samples import recordings, tiny_objective
 
 
@@ -67,3 +68,34 @@ def test_an_unknown_loss_is_named():
     with pytest.raises(ValueError, match="unknown loss 'hinge'; known are squared_error"):
         tiny_objective(loss="hinge")
     assert isinstance(tiny_objective(loss="smooth_l1"), MaskedReconstruction)
+
+
+def test_a_slow_teacher_that_sees_everything_may_be_the_target():
+    objective = tiny_objective()
+    target = LatentTarget(objective.encoder, momentum=0.5)
+    objective.target = target
+    objective.decoder = TokenDecoder(
+        8, target.size(2, 3), layout=BODY, width=4, depth=1, num_heads=2
+    )
+    batch = recordings(missing=0.2)
+    output = objective(batch, torch.Generator().manual_seed(0))
+    output.loss.backward()
+    assert all(p.grad is None for p in target.parameters())
+    found = objective.reconstruct(batch, torch.Generator().manual_seed(0)).target.value
+    torch.testing.assert_close(
+        found.mean(dim=2), torch.zeros_like(found[:, :, 0]), atol=1e-5, rtol=0
+    )
+    before = [p.clone() for p in target.teacher.parameters()]
+    with torch.no_grad():
+        for p in objective.encoder.parameters():
+            p.add_(1.0)
+    objective.after_step()
+    for old, new in zip(before, target.teacher.parameters(), strict=True):
+        torch.testing.assert_close(new, old + 0.5)
+
+
+def test_a_decoder_of_other_dimensions_is_told_what_to_do():
+    objective = tiny_objective()
+    objective.decoder = TokenDecoder(8, 4, layout=BODY, width=4, depth=1, num_heads=2)
+    with pytest.raises(ValueError, match=r"predicts 4 numbers .* asks for 6 .* \(num_dims\)"):
+        objective(recordings())

@@ -15,8 +15,11 @@ from stgraph.objectives.contrast.momentum import (
 )
 from stgraph.objectives.contrast.nearest_neighbour import NearestNeighbourContrast, StarsPredictor
 from stgraph.objectives.contrast.queue import FeatureQueue
+from stgraph.objectives.contrast.two_views import BootstrapContrast, TwoViewContrast
 
 __all__ = [
+    "BootstrapContrast",
+    "TwoViewContrast",
     "CrossViewContrast",
     "MomentumContrast",
     "projection_head",
