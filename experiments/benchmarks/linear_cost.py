@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from run import interleaved, refuse_unwritable, write_csv
-from workloads import Workload, check_equal, make_side, quiet
+from workloads import RUN, Workload, check_equal, make_side, quiet
 
 COLUMNS = ("sweep", "value", "poses", "ours_seconds", "padded_seconds")
 TITLES = {
@@ -60,7 +60,7 @@ def measure(width: int, repeats: int, scale: int = 1) -> list[dict[str, Any]]:
     for sweep, points in sweeps(scale).items():
         for value, workload in points:
             sides = [make_side(name, workload, width) for name in ("ours", "padded_eager")]
-            ours, padded = interleaved(sides, "infer", repeats, budget=60.0)
+            ours, padded = interleaved(sides, RUN["infer"], repeats, budget=60.0)
             row = dict(zip(COLUMNS, (sweep, value, workload.num_poses, ours, padded), strict=True))
             print("  ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
             rows.append(row)

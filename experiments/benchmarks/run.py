@@ -1,7 +1,8 @@
 """How much faster is the ragged network than a padded one, and how much smaller?
 
-Times and memory of one training step and one inference pass of ST-GCN, ours against the padded
-dense form that the field runs, in one run, interleaved, medians. Writes a CSV (columns workload,
+Times and memory of one training step and one inference pass of ST-GCN, and of one step of MAMP's
+pre-training, ours against the padded dense form that the field runs, in one run, interleaved,
+medians. Writes a CSV (columns workload,
 phase, other, ours_value, other_value, unit, ratio, commit, hardware, command; a ratio above 1 is
 better for us) and beside it the same as Markdown.
 """
@@ -16,17 +17,21 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from pretraining import (
+    check_equal_pretraining,
+    make_pretraining_side,
+    pretrain,
+)
 from workloads import (
     OTHERS,
     PHASES,
     RUN,
     WORKLOADS,
-    Side,
     Workload,
     check_equal,
     make_side,
@@ -52,16 +57,17 @@ class Row(NamedTuple):
     ratio: float
 
 
-def interleaved(sides: Sequence[Side], phase: str, repeats: int, budget: float) -> list[float]:
+def interleaved(
+    sides: Sequence[Any], run: Callable[[Any], None], repeats: int, budget: float
+) -> list[float]:
     """Median seconds of each side; every repeat runs all sides in turn.
 
     Args:
         sides: What is timed.
-        phase: ``"train"`` or ``"infer"``.
+        run: Runs one.
         repeats: Number of repeats after one for warming up.
         budget: Seconds after which no further repeat begins, once there are two.
     """
-    run = RUN[phase]
     seconds: list[list[float]] = [[] for _ in sides]
     for side in sides:
         run(side)
@@ -90,7 +96,7 @@ def time_rows(
     n = len(workload.lengths)
     rows = []
     for phase in phases:
-        ours, *rest = interleaved(sides, phase, repeats, budget)
+        ours, *rest = interleaved(sides, RUN[phase], repeats, budget)
         for other, seconds in zip(others, rest, strict=True):
             rows.append(
                 Row(
@@ -104,6 +110,15 @@ def time_rows(
                 )
             )
     return rows
+
+
+def pretraining_rows(workload: Workload, repeats: int, budget: float) -> list[Row]:
+    """Recordings a second of MAMP's pre-training step at the size of its paper."""
+    sides = [make_pretraining_side(name, workload) for name in ("ours", "padded_eager")]
+    ours, other = interleaved(sides, pretrain, repeats, budget)
+    n = len(workload.lengths)
+    values = (n / ours, n / other, "recordings/s", other / ours)
+    return [Row(workload.name, "pretrain", "padded_eager", *values)]
 
 
 # --- memory -------------------------------------------------------------------------------------
@@ -135,11 +150,25 @@ def peak_of_a_step(name: str, workload: Workload, width: int) -> int:
     return memory_bytes("peak") - before
 
 
-def memory_rows(workload: Workload, others: Sequence[str], width: int, quick: bool) -> list[Row]:
-    """Peak memory of a training step, each side in a process of its own."""
+def peak_of_pretraining(name: str, workload: Workload) -> int:
+    """The same for a step of pre-training."""
+    warm = Workload("warm", [[8]], 8, 1)
+    pretrain(make_pretraining_side(name, warm))
+    side = make_pretraining_side(name, workload)
+    gc.collect()
+    before = memory_bytes("now")
+    pretrain(side)
+    return memory_bytes("peak") - before
+
+
+def memory_rows(
+    workload: Workload, others: Sequence[str], width: int, quick: bool, phase: str = "memory"
+) -> list[Row]:
+    """Peak memory of a step, each side in a process of its own."""
     processes = {}
     for name in ("ours", *others):
         command = [sys.executable, str(Path(__file__).resolve()), "--peak-of", name]
+        command += ["--phases", phase]
         command += ["--workloads", workload.name, "--width", str(width)]
         command += ["--threads", str(torch.get_num_threads())] + (["--quick"] if quick else [])
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -155,7 +184,7 @@ def memory_rows(workload: Workload, others: Sequence[str], width: int, quick: bo
     return [
         Row(
             workload.name,
-            "memory",
+            phase,
             other,
             peaks["ours"],
             peaks[other],
@@ -221,6 +250,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def shortened(workload: Workload, quick: bool) -> Workload:
+    """The same kind of workload with so few recordings that MAMP takes seconds, not minutes."""
+    step = 3 if quick else 2
+    return workload._replace(lengths=workload.lengths[::step])
+
+
 def refuse_unwritable(out: Path) -> None:
     """Ends with a line where a table could not be written, asked before it is measured."""
     try:
@@ -236,7 +271,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.set_num_threads(options.threads)
     if options.peak_of:
         workload = make_workload(options.workloads[0], options.quick)
-        print(peak_of_a_step(options.peak_of, workload, options.width))
+        if "pretrain_memory" in options.phases:
+            print(peak_of_pretraining(options.peak_of, shortened(workload, options.quick)))
+        else:
+            print(peak_of_a_step(options.peak_of, workload, options.width))
         return
     refuse_unwritable(options.out)
     begin = time.perf_counter()
@@ -250,7 +288,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     print(*notes, f"{torch.get_num_threads()} threads", sep="\n", flush=True)
     rows: list[Row] = []
-    timed = [phase for phase in options.phases if phase != "memory"]
+    timed = [phase for phase in options.phases if phase in RUN]
+    if any(phase.startswith("pretrain") for phase in options.phases):
+        notes.append(
+            "pre-training: MAMP with 8 + 5 blocks of 256 channels, 8 heads, 90 % hidden; padded to "
+            "120 frames x 2 persons; difference of the losses on full-length recordings with one "
+            f"mask: {check_equal_pretraining():.1e}"
+        )
     for name in options.workloads:
         workload = make_workload(name, options.quick)
         notes.append(workload.describe())
@@ -262,9 +306,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "memory" in options.phases:
             others = [other for other in options.others if other != "padded_compiled"]
             new += memory_rows(workload, others, width, options.quick)
+        if name == "ntu_like" and "padded_eager" in options.others:
+            few = shortened(workload, options.quick)
+            if "pretrain" in options.phases:
+                new += pretraining_rows(few, options.repeats, 15.0 if options.quick else 180.0)
+            if "pretrain_memory" in options.phases:
+                new += memory_rows(few, ["padded_eager"], width, options.quick, "pretrain_memory")
         for row in new:
             print(
-                f"  {row.phase:8}{row.other:17}{row.ours_value:10.4g}{row.other_value:10.4g} "
+                f"  {row.phase:16}{row.other:17}{row.ours_value:10.4g}{row.other_value:10.4g} "
                 f"{row.unit:14}{row.ratio:6.2f}x",
                 flush=True,
             )
