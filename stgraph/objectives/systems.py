@@ -36,6 +36,7 @@ def mamp(
     loss: str | ReconstructionLoss = "squared_error",
     num_dims: int = 3,
     transform: Transform | None = None,
+    predict_share: float = 1.0,
     as_published: bool = False,
 ) -> MaskedReconstruction:
     """MAMP: motion-aware masking of space-time tokens, prediction of motion, from `"Masked Motion
@@ -57,6 +58,7 @@ def mamp(
         loss: See :class:`MaskedReconstruction`.
         num_dims: Coordinates to predict for each pose of a token.
         transform: See :class:`MaskedReconstruction`.
+        predict_share: See :class:`MaskedReconstruction`; 1 as published.
         as_published: The share to hide is that of each person, rounded as the code rounds, and
             the last pose of a track moves by 0.
     """
@@ -85,7 +87,7 @@ def mamp(
         num_times=encoder.config["num_times"],
         joint_names=encoder.config["joint_names"],
     )
-    return MaskedReconstruction(encoder, decoder, masking, target, loss, transform)
+    return MaskedReconstruction(encoder, decoder, masking, target, loss, transform, predict_share)
 
 
 def stars(

@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stgraph.nn import TokenDecoder, make_tokens
-from stgraph.objectives import Coordinates, LatentTarget, MaskedReconstruction, squared_error
+from stgraph.nn import NodeDecoder, TokenDecoder, make_tokens
+from stgraph.objectives import (
+    Coordinates,
+    LatentTarget,
+    MaskedReconstruction,
+    RandomTokens,
+    squared_error,
+)
 from stgraph.transforms import BodyUnits
 from stgraph.transforms.base import with_nodes
 from tests.laws.encoders import BODY
-from tests.objectives.samples import recordings, tiny_objective
+from tests.objectives.samples import recordings, tiny_encoder, tiny_objective
 
 
 def test_the_loss_is_over_hidden_tokens_alone():
@@ -62,6 +68,24 @@ def test_every_parameter_takes_part():
     objective(recordings(missing=0.3), torch.Generator().manual_seed(1)).loss.backward()
     without = [name for name, p in objective.named_parameters() if p.grad is None]
     assert not without
+
+
+def test_a_share_of_what_is_hidden_may_be_asked_for():
+    objective = tiny_objective(predict_share=0.5)
+    batch = recordings(missing=0.2)
+    found = objective.reconstruct(batch, torch.Generator().manual_seed(0))
+    whole = tiny_objective().reconstruct(batch, torch.Generator().manual_seed(0))
+    counts = [torch.bincount(r.tokens.batch[r.hidden], minlength=3) for r in (found, whole)]
+    assert counts[0].tolist() == [int(n / 2 + 0.5) for n in counts[1].tolist()]
+    visible = [torch.bincount(r.tokens.batch[~r.hidden], minlength=3) for r in (found, whole)]
+    assert torch.equal(*visible)
+    objective(batch).loss.backward()
+    with pytest.raises(ValueError, match=r"predict_share lies in \(0, 1\] \(got 0\)"):
+        tiny_objective(predict_share=0)
+    with pytest.raises(ValueError, match="a NodeDecoder needs all tokens"):
+        MaskedReconstruction(
+            tiny_encoder(), NodeDecoder(8, 3), RandomTokens(), Coordinates(), predict_share=0.5
+        )
 
 
 def test_an_unknown_loss_is_named():

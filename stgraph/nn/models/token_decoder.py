@@ -29,6 +29,9 @@ class TokenDecoder(nn.Module):
         joint_names: As of the encoder.
     """
 
+    #: Tokens may be left out; those that are there attend to each other.
+    of_single_tokens = True
+
     def __init__(
         self,
         in_channels: int,
