@@ -1,0 +1,317 @@
+"""What the experiments on self-supervision share: sets, stages of pre-training, protocols."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stgraph.cli.sets import dataset_classes, open_part
+from stgraph.evaluation import (
+    Features,
+    LinearProbe,
+    ResultRow,
+    command_line,
+    commit,
+    extract_features,
+    few_shot,
+    fine_tune,
+    hardware,
+    hold_out_classes,
+    labelled_subset,
+    nearest_neighbours,
+)
+from stgraph.tasks import (
+    JoinedParts,
+    Pretraining,
+    SkeletonDataModule,
+    StoreSubset,
+    fit_task,
+    load_network,
+    predict_logits,
+)
+from stgraph.tasks.data import source_labels
+
+SYNTHETIC = "kth_synthetic"
+#: Which part of a set stands in the tables besides the test part.
+MORE_PARTS = {"nw_ucla": ("test_clean",)}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A data set on this machine.
+
+    Attributes:
+        key: As in results files.
+        path: Folder or archive; None for the generated set.
+    """
+
+    key: str
+    path: str | None
+
+    def part(self, split: str) -> Any:
+        """One of its parts; training recordings include those of validation."""
+        return open_part(self.key, self.path, split)
+
+
+def named_set(text: str) -> Named:
+    """``KEY=PATH``, or ``kth_synthetic``, for ``type=`` of an option."""
+    key, _, path = text.partition("=")
+    if key not in dataset_classes():
+        known = ", ".join(sorted(dataset_classes()))
+        raise argparse.ArgumentTypeError(f"unknown data set {key!r}; known are {known}")
+    if (key == SYNTHETIC) == bool(path):
+        raise argparse.ArgumentTypeError(f"expected KEY=PATH or {SYNTHETIC} (got {text!r})")
+    return Named(key, path or None)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How large and how long; see the options of the scripts.
+
+    Attributes:
+        width: Channels of the encoder.
+        depth: Its blocks.
+        heads: Heads of its attention.
+        patch_size: Poses of a token.
+        decoder_depth: Blocks of the decoder.
+        epochs: Passes of masked pre-training.
+        tune_epochs: Passes of contrastive tuning.
+        finetune_epochs: Passes of fine-tuning.
+        batch_size: Recordings of a step of masked pre-training.
+        tune_batch_size: The same of tuning.
+        lr: Highest learning rate.
+        queue_size: Entries of the queue.
+        predictor_width: Hidden width of the predictor.
+        layer_decay: Of tuning.
+        recordings: At most so many training recordings, for trials; None: all.
+    """
+
+    width: int = 64
+    depth: int = 4
+    heads: int = 4
+    patch_size: int = 4
+    decoder_depth: int = 2
+    epochs: int = 100
+    tune_epochs: int = 20
+    finetune_epochs: int = 40
+    batch_size: int = 32
+    tune_batch_size: int = 64
+    lr: float = 1e-3
+    queue_size: int = 2048
+    predictor_width: int = 512
+    layer_decay: float = 0.45
+    recordings: int | None = None
+
+
+PRESETS = {
+    "quick": Budget(),
+    "paper": Budget(
+        width=256,
+        depth=8,
+        heads=8,
+        decoder_depth=5,
+        epochs=400,
+        finetune_epochs=100,
+        batch_size=128,
+        tune_batch_size=128,
+        queue_size=32_768,
+        predictor_width=4096,
+        layer_decay=0.2,
+    ),
+}
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Options for the fields of :class:`Budget`, which change the preset."""
+    group = parser.add_argument_group("budget")
+    group.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="quick",
+        help="quick: a small network for two cores; paper: that of the papers (days there)",
+    )
+    for name, value in vars(Budget()).items():
+        kind = float if isinstance(value, float) else int
+        option = "--" + name.replace("_", "-")
+        group.add_argument(option, type=kind, metavar="X" if kind is float else "N")
+
+
+def chosen_budget(options: argparse.Namespace) -> Budget:
+    """The preset with what the command line changes."""
+    changes = {
+        name: getattr(options, name)
+        for name in vars(Budget())
+        if getattr(options, name) is not None
+    }
+    return replace(PRESETS[options.preset], **changes)
+
+
+def capped(source: Any, number: int | None) -> Any:
+    """At most so many recordings, evenly taken."""
+    if number is None or len(source) <= number:
+        return source
+    return StoreSubset(source, torch.linspace(0, len(source) - 1, number).round().long())
+
+
+def without_classes(source: Any, classes: Sequence[int]) -> Any:
+    """The recordings of other classes."""
+    keep = ~torch.isin(source_labels(source), torch.tensor(list(classes)))
+    return StoreSubset(source, keep.nonzero().flatten())
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """One source of several."""
+    return parts[0] if len(parts) == 1 else JoinedParts(parts)
+
+
+def pretrained(
+    folder: Path,
+    make: Callable[[], tuple[nn.Module, dict[str, Any]]],
+    train: Any,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    facts: dict[str, Any],
+) -> Any:
+    """The encoder of a stage of pre-training; trains what is not finished yet.
+
+    Args:
+        folder: Of the run.
+        make: Gives the objective and the options of its training.
+        train: Recordings.
+        epochs: Passes over them.
+        batch_size: Recordings of a step.
+        seed: Of everything.
+        facts: What the run is.
+    """
+    torch.manual_seed(seed)
+    objective, options = make()
+    task = Pretraining(objective, **options)
+    data = SkeletonDataModule(train, batch_size=batch_size, numbered=True, check_classes=False)
+    print(f"  {folder.name}: {len(train)} recordings, {epochs} passes", flush=True)
+    fit_task(task, data, max_epochs=epochs, out=folder, seed=seed, select="last", facts=facts)
+    return load_network(folder / "model")
+
+
+class Asked:
+    """A set with its features by one encoder, and the protocols on it.
+
+    Args:
+        named: The set.
+        encoder: A pre-trained encoder.
+        transform: As in pre-training.
+        seed: Of what is drawn.
+        cache: Folder of features.
+    """
+
+    def __init__(
+        self, named: Named, encoder: nn.Module, transform: Any, seed: int, cache: Path
+    ) -> None:
+        self.named, self.encoder, self.transform = named, encoder, transform
+        self.seed, self.cache = seed, cache
+        self.train = named.part("trainval")
+        self.tests = {part: named.part(part) for part in ("test", *MORE_PARTS.get(named.key, ()))}
+        self.bank = self.features(self.train)
+
+    def features(self, source: Any) -> Features:
+        """Features of a part, extracted once."""
+        return extract_features(self.encoder, source, transform=self.transform, cache=self.cache)
+
+    def frozen(self, protocols: Iterable[str]) -> dict[tuple[str, str, str], tuple[float, int]]:
+        """kNN and linear: (setting, metric, part) to value and n."""
+        out = {}
+        for part, source in self.tests.items():
+            asked = self.features(source)
+            n = len(asked.y)
+            if "knn" in protocols:
+                right = nearest_neighbours(self.bank, asked) == asked.y
+                out["knn", "knn1", part] = float(right.double().mean()), n
+            if "linear" in protocols:
+                predicted = LinearProbe(self.bank, seed=self.seed).logits(asked).argmax(dim=1)
+                right = (predicted == asked.y) & asked.has_pose
+                out["linear", "linear", part] = float(right.double().mean()), n
+        return out
+
+    def few(self, classes: Sequence[int], shots: int, draws: int) -> dict[Any, Any]:
+        """Few-shot: the mean over the draws."""
+        out = {}
+        for part, source in self.tests.items():
+            asked = self.features(source)
+            n = int(torch.isin(asked.y, torch.tensor(list(classes))).sum())
+            if n:
+                found = few_shot(self.bank, asked, classes, shots, draws, seed=self.seed)
+                out[f"fewshot {shots}-shot", "top1", part] = float(found.mean()), n
+        return out
+
+    def tuned(self, budget: Budget, share: float | None, fresh: bool) -> dict[Any, Any]:
+        """Fine-tuning with all labels, or with a share of each class's."""
+        taught = self.train
+        if share is not None:
+            chosen = labelled_subset(source_labels(self.train), share, self.seed)
+            taught = StoreSubset(self.train, chosen)
+        task, _ = fine_tune(
+            self.encoder,
+            taught,
+            num_classes=len(self.train.class_names),
+            fresh=fresh,
+            transform=self.transform,
+            epochs=budget.finetune_epochs,
+            lr=budget.lr,
+            seed=self.seed,
+        )
+        word = "finetune" if share is None else f"finetune {100 * share:g}%"
+        out = {}
+        for part, source in self.tests.items():
+            logits, y, has_pose = predict_logits(task, source)
+            right = (logits.argmax(dim=1) == y) & has_pose
+            out[word, "top1", part] = float(right.double().mean()), len(y)
+        return out
+
+
+def novel_classes(named: Named) -> list[int]:
+    """The third of a set's classes that few-shot protocols keep from pre-training."""
+    return list(hold_out_classes(len(dataset_classes()[named.key].class_names)))
+
+
+def as_rows(
+    figures: dict[tuple[str, str, str], tuple[float, int]],
+    named: Named,
+    protocol: str,
+    model: str,
+    word: str,
+    seed: int,
+) -> list[ResultRow]:
+    """Rows of a results file.
+
+    Args:
+        figures: Of :class:`Asked`.
+        named: The set that was measured.
+        protocol: How it is split.
+        model: The network in a word.
+        word: How it was pre-trained, and on what; follows the setting.
+        seed: The seed.
+    """
+    return [
+        ResultRow(
+            dataset=named.key,
+            protocol=protocol,
+            split=part,
+            model=model,
+            stream="joint",
+            setting=f"{setting} {word}",
+            seed=seed,
+            metric=metric,
+            value=value,
+            n=n,
+            commit=commit(),
+            hardware=hardware(torch.cuda.is_available()),
+            command=command_line(),
+        )
+        for (setting, metric, part), (value, n) in figures.items()
+    ]

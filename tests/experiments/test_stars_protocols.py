@@ -1,0 +1,81 @@
+"""The experiment on MAMP and STARS, tiny, on the generated set."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+TINY = ["--sets", "kth_synthetic", "--seeds", "1", "--epochs", "1", "--tune-epochs", "1"]
+TINY += ["--width", "8", "--depth", "2", "--heads", "2", "--decoder-depth", "1"]
+TINY += ["--recordings", "24", "--batch-size", "12", "--tune-batch-size", "12"]
+TINY += ["--queue-size", "32", "--predictor-width", "8", "--draws", "2"]
+
+
+@pytest.fixture
+def script(repository, monkeypatch):
+    """The script, imported from its own folder."""
+    monkeypatch.syspath_prepend(str(repository / "experiments"))
+    import stars_protocols
+
+    return stars_protocols
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
+
+
+def test_every_stage_stands_beside_no_training_and_raw_poses(script, tmp_path, capsys):
+    arguments = [*TINY, "--out", str(tmp_path), "--protocols", "knn", "linear", "fewshot"]
+    script.main(arguments)
+    found = {(row["setting"], row["metric"]) for row in rows(tmp_path)}
+    assert found == {
+        ("knn no-learning", "knn1"),
+        *((f"{p} {word}", m) for p, m in (("knn", "knn1"), ("linear", "linear"))
+          for word in ("untrained", "mamp own", "stars own")),
+        *((f"fewshot {n}-shot {stage} own", "top1") for n in (1, 5) for stage in ("mamp", "stars")),
+    }  # fmt: skip
+    assert "SYNTHETIC" in (tmp_path / "table.md").read_text()
+    runs = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert runs == [
+        "mamp-kth_synthetic-novel-s0",
+        "mamp-kth_synthetic-s0",
+        "stars-kth_synthetic-novel-s0",
+        "stars-kth_synthetic-s0",
+    ]
+    # nothing is trained twice
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")}
+    script.main(arguments)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")} == before
+
+
+def test_few_shot_classes_are_kept_from_pretraining(script):
+    named = script.common.named_set("kth_synthetic")
+    classes = script.common.novel_classes(named)
+    assert len(classes) == 2
+    left = script.common.without_classes(named.part("trainval"), classes)
+    labels = script.common.source_labels(left)
+    assert len(left)
+    assert not set(labels.tolist()) & set(classes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sets", "moon=x"], "unknown data set 'moon'"),
+        (["--sets", "nw_ucla"], "expected KEY=PATH or kth_synthetic"),
+        (["--sets", "kth_synthetic", "--seeds", "0"], "expected a number >= 1"),
+    ],
+)
+def test_wrong_arguments_are_named(script, arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        script.parse(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_the_paper_s_size_is_a_preset(script):
+    options = script.parse(["--sets", "kth_synthetic", "--preset", "paper", "--epochs", "3"])
+    budget = script.common.chosen_budget(options)
+    assert (budget.width, budget.depth, budget.decoder_depth, budget.heads) == (256, 8, 5, 8)
+    assert (budget.queue_size, budget.predictor_width, budget.epochs) == (32_768, 4096, 3)
