@@ -185,7 +185,8 @@ def _measure(
     if protocol == "knn":
         predicted = nearest_neighbours(bank, asked, config.k)
         answers["knn"] = predicted
-        yield _row("knn", f"knn{config.k}", 0, float((predicted == asked.y).double().mean()), n)
+        setting, metric = ("knn", "knn1") if config.k == 1 else (f"knn k={config.k}", "top1")
+        yield _row(setting, metric, 0, float((predicted == asked.y).double().mean()), n)
     elif protocol == "linear":
         for seed in range(config.seeds):
             predicted = LinearProbe(bank, seed=seed).logits(asked).argmax(dim=1)
