@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stgraph.files import replacing
-from stgraph.io import StoreLoader
 from stgraph.tasks import as_source
 from stgraph.tasks.inspection import recordings_digest
+from stgraph.tasks.predict import outputs_of
 
 __all__ = ["Features", "extract_features", "weights_digest"]
 
@@ -84,32 +83,9 @@ def extract_features(
             found = load_file(file)
             return Features(found["x"], found["y"], found["has_pose"])
     embed = getattr(encoder, "embed", encoder)
-    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    training = {module: module.training for module in encoder.modules()}
-    encoder.eval()
-    try:
-        with torch.inference_mode():
-            for batch in StoreLoader(source, batch_size):
-                y = getattr(batch, "y", None)
-                if y is None:
-                    y = torch.full((batch.num_recordings,), -1)
-                batch = batch.to(device)
-                if transform is not None:
-                    batch = transform(batch)
-                x = embed(batch).float().cpu()
-                parts.append((x, y.cpu(), (batch.poses_per_recording > 0).cpu()))
-    finally:
-        for module, mode in training.items():
-            module.training = mode
-    features = Features(*(torch.cat(column).clone() for column in zip(*parts, strict=True)))
+    features = Features(*outputs_of(encoder, embed, source, batch_size, transform))
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
             save_file(features._asdict(), temporary)
     return features
-
-
-def known_classes(features: Sequence[Features]) -> int:
-    """Number of classes that occur, counted from 0."""
-    return 1 + max(int(part.y.max()) for part in features)

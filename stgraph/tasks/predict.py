@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.transforms import Compose
 
 from stgraph.io import StoreLoader
 from stgraph.metrics import mean_class_accuracy, top_k_accuracy
@@ -52,11 +53,45 @@ def predict_logits(
         TypeError: if ``dataset`` is something else.
         ValueError: if it is empty.
     """
+    forward: Any = task_or_model
+    steps = [] if transform is None else [transform]
+    if isinstance(task_or_model, Recognition):
+        # not in `forward`: whether a pose is left is asked after all transforms
+        forward = task_or_model.network
+        steps.append(task_or_model.prepare)
+    seen = Compose(steps) if steps else None
+    return Predictions(*outputs_of(task_or_model, forward, dataset, batch_size, seen))
+
+
+def outputs_of(
+    module: nn.Module,
+    forward: Callable[[Any], Tensor],
+    dataset: Any,
+    batch_size: int = 64,
+    transform: Callable[..., Any] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What a function of batches gives for every recording, in evaluation mode.
+
+    Args:
+        module: What ``forward`` computes with; its modes come back as they were.
+        forward: Gives a row a recording.
+        dataset: A data set, a store, or a list of graphs.
+        batch_size: Recordings at a time.
+        transform: Applied to each batch.
+
+    Returns:
+        Rows [n, D], classes [n] (-1 where there are none), and whether there was a pose [n]; all
+        on the CPU.
+
+    Raises:
+        TypeError: if ``dataset`` is something else.
+        ValueError: if it is empty.
+    """
     source = as_source(dataset, "dataset")
-    device = next((p.device for p in task_or_model.parameters()), torch.device("cpu"))
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    training = {module: module.training for module in task_or_model.modules()}
-    task_or_model.eval()
+    training = {each: each.training for each in module.modules()}
+    module.eval()
     try:
         with torch.inference_mode():
             for batch in StoreLoader(source, batch_size):
@@ -66,18 +101,14 @@ def predict_logits(
                 batch = batch.to(device)
                 if transform is not None:
                     batch = transform(batch)
-                if isinstance(task_or_model, Recognition):
-                    batch = task_or_model.prepare(batch)
-                    logits = task_or_model.network(batch)
-                else:
-                    logits = task_or_model(batch)
+                rows = forward(batch)
                 has_pose = batch.poses_per_recording > 0
-                parts.append((logits.float().cpu(), y.cpu(), has_pose.cpu()))
+                parts.append((rows.float().cpu(), y.cpu(), has_pose.cpu()))
     finally:
-        for module, mode in training.items():
-            module.training = mode
-    logits, y, has_pose = (torch.cat(column).clone() for column in zip(*parts, strict=True))
-    return Predictions(logits, y, has_pose)
+        for each, mode in training.items():
+            each.training = mode
+    rows, y, has_pose = (torch.cat(column).clone() for column in zip(*parts, strict=True))
+    return rows, y, has_pose
 
 
 def predict_views(

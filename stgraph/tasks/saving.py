@@ -76,8 +76,7 @@ def save_recognition(
         "transform": describe_transform(task.transform),
         "facts": dict(facts or {}),
     }
-    text = json.dumps(description, indent=1) + "\n"
-    write_atomically(Path(folder) / TASK_NAME, text.encode())
+    _write_description(folder, description)
 
 
 def save_pretraining(
@@ -105,8 +104,22 @@ def save_pretraining(
         "transform": describe_transform(transform),
         "facts": dict(facts or {}),
     }
+    _write_description(folder, description)
+
+
+def _write_description(folder: str | Path, description: dict[str, Any]) -> None:
     text = json.dumps(description, indent=1) + "\n"
     write_atomically(Path(folder) / TASK_NAME, text.encode())
+
+
+def _find_description(folder: str | Path, what: str) -> Path:
+    """The file ``task.json``, or an error that says where it may be."""
+    file = Path(folder) / TASK_NAME
+    if not file.is_file():
+        inside = Path(folder) / "model"
+        hint = f"; is it {str(inside)!r}?" if (inside / TASK_NAME).is_file() else ""
+        raise ValueError(f"{str(folder)!r} holds no {what} (there is no {TASK_NAME}){hint}")
+    return file
 
 
 def read_pretraining(folder: str | Path) -> dict[str, Any]:
@@ -115,11 +128,7 @@ def read_pretraining(folder: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: if there is none, or it is of another task.
     """
-    file = Path(folder) / TASK_NAME
-    if not file.is_file():
-        inside = Path(folder) / "model"
-        hint = f"; is it {str(inside)!r}?" if (inside / TASK_NAME).is_file() else ""
-        raise ValueError(f"{str(folder)!r} holds no encoder (there is no {TASK_NAME}){hint}")
+    file = _find_description(folder, "encoder")
     try:
         description = json.loads(file.read_text("utf-8"))
         kind, facts = description["task"], description["facts"]
@@ -141,11 +150,7 @@ def read_task(folder: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: if there is none, or it is none of ours.
     """
-    file = Path(folder) / TASK_NAME
-    if not file.is_file():
-        inside = Path(folder) / "model"
-        hint = f"; is it {str(inside)!r}?" if (inside / TASK_NAME).is_file() else ""
-        raise ValueError(f"{str(folder)!r} holds no trained task (there is no {TASK_NAME}){hint}")
+    file = _find_description(folder, "trained task")
     try:
         description = json.loads(file.read_text("utf-8"))
         if description["task"] != "recognition" or description["version"] != 1:

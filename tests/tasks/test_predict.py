@@ -9,9 +9,11 @@ import torch
 from torch_geometric.data import Batch
 
 from stgraph import SkeletonGraph
+from stgraph.evaluation import extract_features
 from stgraph.io import Store
 from stgraph.tasks import evaluate_recognition, predict_logits, predict_views
 from stgraph.transforms import FillMissing, Stream, TimeCrop
+from stgraph.transforms.base import keep_poses
 
 
 def test_the_batch_size_changes_nothing(task: Any, graphs: Any) -> None:
@@ -70,3 +72,14 @@ def test_recordings_without_labels_are_predicted(task: Any) -> None:
     assert found.logits.shape == (2, 3)
     with pytest.raises(ValueError, match="are there no labels"):
         evaluate_recognition(task(), unknown)
+
+
+def test_whether_a_pose_is_left_is_asked_after_the_task_s_own_transform(graphs, task) -> None:
+    recordings = graphs(3)
+
+    def forget_the_first(batch):
+        return keep_poses(batch, batch.pose_batch != 0)
+
+    found = predict_logits(task(transform=forget_the_first), recordings)
+    assert found.has_pose.tolist() == [False, True, True]
+    assert extract_features(task().network, recordings, transform=forget_the_first).has_pose[0] == 0

@@ -66,42 +66,12 @@ class RandomJoints(Masking):
         return super().groups(tokens) if self.per == "recording" else time_blocks(tokens, 1)
 
 
-class Tubes(Masking):
-    """Hides a joint over several patches of its track.
-
-    Args:
-        ratio: Share of the tubes to hide.
-        duration: Patches of a tube; a track's last may be shorter.
-        group: See :class:`Masking`.
-        rounding: See :func:`number_hidden`.
-
-    Raises:
-        ValueError: if the duration is below 1.
-    """
-
-    def __init__(
-        self,
-        ratio: float = 0.9,
-        duration: int = 4,
-        group: str = "recording",
-        rounding: str = "nearest",
-    ) -> None:
-        super().__init__(ratio, group, rounding)
-        if duration < 1:
-            raise ValueError(f"'Tubes' expected a duration of at least 1 (got {duration})")
-        self.duration = duration
-
-    def units(self, batch: SkeletonGraph, tokens: Tokens) -> Tensor:
-        sites = int(tokens.site.max()) + 1 if tokens.num_tokens else 1
-        return time_blocks(tokens, self.duration) * sites + tokens.site
-
-
 class Frames(Masking):
-    """Hides all joints of a person over several patches.
+    """Hides all joints of a track over several patches.
 
     Args:
         ratio: Share of the blocks to hide.
-        duration: Patches of a block.
+        duration: Patches of a block; a track's last may be shorter.
         group: See :class:`Masking`.
         rounding: See :func:`number_hidden`.
 
@@ -118,11 +88,30 @@ class Frames(Masking):
     ) -> None:
         super().__init__(ratio, group, rounding)
         if duration < 1:
-            raise ValueError(f"'Frames' expected a duration of at least 1 (got {duration})")
+            raise ValueError(
+                f"'{type(self).__name__}' expected a duration of at least 1 (got {duration})"
+            )
         self.duration = duration
 
     def units(self, batch: SkeletonGraph, tokens: Tokens) -> Tensor:
         return time_blocks(tokens, self.duration)
+
+
+class Tubes(Frames):
+    """Hides a joint over several patches of its track; arguments as of :class:`Frames`."""
+
+    def __init__(
+        self,
+        ratio: float = 0.9,
+        duration: int = 4,
+        group: str = "recording",
+        rounding: str = "nearest",
+    ) -> None:
+        super().__init__(ratio, duration, group, rounding)
+
+    def units(self, batch: SkeletonGraph, tokens: Tokens) -> Tensor:
+        sites = int(tokens.site.max()) + 1 if tokens.num_tokens else 1
+        return super().units(batch, tokens) * sites + tokens.site
 
 
 class Persons(Masking):
