@@ -13,18 +13,13 @@ from torch import nn
 
 from stgraph.cli.sets import dataset_classes, open_part
 from stgraph.evaluation import (
-    Features,
-    LinearProbe,
+    EncoderEvaluation,
+    Measured,
     ResultRow,
     command_line,
     commit,
-    extract_features,
-    few_shot,
-    fine_tune,
     hardware,
     hold_out_classes,
-    labelled_subset,
-    nearest_neighbours,
 )
 from stgraph.tasks import (
     JoinedParts,
@@ -33,10 +28,11 @@ from stgraph.tasks import (
     StoreSubset,
     fit_task,
     load_network,
-    predict_logits,
 )
 from stgraph.tasks.data import source_labels
 
+#: (setting, metric, part) to value and n.
+Figures = dict[tuple[str, str, str], tuple[float, int]]
 SYNTHETIC = "kth_synthetic"
 #: Which part of a set stands in the tables besides the test part.
 MORE_PARTS = {"nw_ucla": ("test_clean",)}
@@ -199,79 +195,34 @@ def pretrained(
     return load_network(folder / "model")
 
 
-class Asked:
-    """A set with its features by one encoder, and the protocols on it.
+def evaluation_of(
+    named: Named, encoder: nn.Module, transform: Any, cache: Path
+) -> EncoderEvaluation:
+    """An encoder on a set: training recordings include those of validation.
 
     Args:
         named: The set.
         encoder: A pre-trained encoder.
         transform: As in pre-training.
-        seed: Of what is drawn.
         cache: Folder of features.
     """
+    tests = {part: named.part(part) for part in ("test", *MORE_PARTS.get(named.key, ()))}
+    train = named.part("trainval")
+    classes = len(train.class_names)
+    return EncoderEvaluation(
+        encoder, train, tests, num_classes=classes, transform=transform, cache=cache
+    )
 
-    def __init__(
-        self, named: Named, encoder: nn.Module, transform: Any, seed: int, cache: Path
-    ) -> None:
-        self.named, self.encoder, self.transform = named, encoder, transform
-        self.seed, self.cache = seed, cache
-        self.train = named.part("trainval")
-        self.tests = {part: named.part(part) for part in ("test", *MORE_PARTS.get(named.key, ()))}
-        self.bank = self.features(self.train)
 
-    def features(self, source: Any) -> Features:
-        """Features of a part, extracted once."""
-        return extract_features(self.encoder, source, transform=self.transform, cache=self.cache)
-
-    def frozen(self, protocols: Iterable[str]) -> dict[tuple[str, str, str], tuple[float, int]]:
-        """kNN and linear: (setting, metric, part) to value and n."""
-        out = {}
-        for part, source in self.tests.items():
-            asked = self.features(source)
-            n = len(asked.y)
-            if "knn" in protocols:
-                right = nearest_neighbours(self.bank, asked) == asked.y
-                out["knn", "knn1", part] = float(right.double().mean()), n
-            if "linear" in protocols:
-                predicted = LinearProbe(self.bank, seed=self.seed).logits(asked).argmax(dim=1)
-                right = (predicted == asked.y) & asked.has_pose
-                out["linear", "linear", part] = float(right.double().mean()), n
-        return out
-
-    def few(self, classes: Sequence[int], shots: int, draws: int) -> dict[Any, Any]:
-        """Few-shot: the mean over the draws."""
-        out = {}
-        for part, source in self.tests.items():
-            asked = self.features(source)
-            n = int(torch.isin(asked.y, torch.tensor(list(classes))).sum())
-            if n:
-                found = few_shot(self.bank, asked, classes, shots, draws, seed=self.seed)
-                out[f"fewshot {shots}-shot", "top1", part] = float(found.mean()), n
-        return out
-
-    def tuned(self, budget: Budget, share: float | None, fresh: bool) -> dict[Any, Any]:
-        """Fine-tuning with all labels, or with a share of each class's."""
-        taught = self.train
-        if share is not None:
-            chosen = labelled_subset(source_labels(self.train), share, self.seed)
-            taught = StoreSubset(self.train, chosen)
-        task, _ = fine_tune(
-            self.encoder,
-            taught,
-            num_classes=len(self.train.class_names),
-            fresh=fresh,
-            transform=self.transform,
-            epochs=budget.finetune_epochs,
-            lr=budget.lr,
-            seed=self.seed,
-        )
-        word = "finetune" if share is None else f"finetune {100 * share:g}%"
-        out = {}
-        for part, source in self.tests.items():
-            logits, y, has_pose = predict_logits(task, source)
-            right = (logits.argmax(dim=1) == y) & has_pose
-            out[word, "top1", part] = float(right.double().mean()), len(y)
-        return out
+def figures_of(measured: Iterable[Measured]) -> Figures:
+    """(setting, metric, part) to value and n; of several draws the mean."""
+    rows: dict[tuple[str, str, str], list[Measured]] = {}
+    for row in measured:
+        rows.setdefault((row.setting, row.metric, row.part), []).append(row)
+    return {
+        key: (sum(row.value for row in found) / len(found), found[0].n)
+        for key, found in rows.items()
+    }
 
 
 def novel_classes(named: Named) -> list[int]:
@@ -280,7 +231,7 @@ def novel_classes(named: Named) -> list[int]:
 
 
 def as_rows(
-    figures: dict[tuple[str, str, str], tuple[float, int]],
+    figures: Figures,
     named: Named,
     protocol: str,
     model: str,
@@ -290,7 +241,7 @@ def as_rows(
     """Rows of a results file.
 
     Args:
-        figures: Of :class:`Asked`.
+        figures: Of :func:`figures_of`.
         named: The set that was measured.
         protocol: How it is split.
         model: The network in a word.
@@ -304,7 +255,7 @@ def as_rows(
             split=part,
             model=model,
             stream="joint",
-            setting=f"{setting} {word}",
+            setting=setting if setting.endswith("from-scratch") else f"{setting} {word}",
             seed=seed,
             metric=metric,
             value=value,

@@ -25,7 +25,12 @@ import torch
 from _running import positive_int, results_folder, run
 from torch_geometric.transforms import Compose
 
-from stgraph.evaluation import merge_results, nearest_neighbour_pose, results_markdown
+from stgraph.evaluation import (
+    EncoderEvaluation,
+    merge_results,
+    nearest_neighbour_pose,
+    results_markdown,
+)
 from stgraph.files import write_atomically
 from stgraph.nn import SkeletonTransformer
 from stgraph.objectives import MotionAware, mamp, stars
@@ -157,39 +162,53 @@ class Study:
         for named in self.sets:
             for stage, encoder in {**self.untrained(encoders["mamp"]), **encoders}.items():
                 asked = self.asked(named, encoder)
-                figures = asked.frozen(protocols)
+                measured: list[Any] = []
+                if "knn" in protocols:
+                    measured += asked.knn()
+                if "linear" in protocols:
+                    measured += asked.linear(self.seed)
                 if "finetune" in protocols and stage != "untrained":
-                    figures |= asked.tuned(self.budget, None, fresh=False)
+                    measured += asked.finetune(seed=self.seed, **self.recipe)
                 if "semi" in protocols:
-                    figures |= asked.tuned(self.budget, 0.1, fresh=stage == "untrained")
-                found += self.rows_of(figures, named, stage, asked)
+                    fresh = stage == "untrained"
+                    measured += asked.finetune(0.1, fresh, self.seed, **self.recipe)
+                found += self.rows_of(measured, named, stage, asked)
         if "fewshot" in protocols:
             for stage, encoder in self.encoders(novel=True).items():
                 for named in self.sets:
                     asked = self.asked(named, encoder)
-                    figures = {}
-                    for shots in (1, 5):
-                        figures |= asked.few(common.novel_classes(named), shots, draws)
-                    found += self.rows_of(figures, named, stage, asked)
+                    classes = common.novel_classes(named)
+                    measured = [
+                        row
+                        for shots in (1, 5)
+                        for row in asked.few_shot(classes, shots, draws, self.seed)
+                    ]
+                    found += self.rows_of(measured, named, stage, asked)
         return found
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Options of fine-tuning."""
+        return {"epochs": self.budget.finetune_epochs, "lr": self.budget.lr}
 
     def untrained(self, like: SkeletonTransformer) -> dict[str, SkeletonTransformer]:
         """An encoder of the same form with its first weights."""
         torch.manual_seed(self.seed)
         return {"untrained": SkeletonTransformer(**like.config)}
 
-    def asked(self, named: common.Named, encoder: Any) -> common.Asked:
+    def asked(self, named: common.Named, encoder: Any) -> EncoderEvaluation:
         """A set with its features by an encoder."""
-        return common.Asked(named, encoder, TRANSFORM, self.seed, self.out / "features")
+        return common.evaluation_of(named, encoder, TRANSFORM, self.out / "features")
 
     def rows_of(
-        self, figures: Any, named: common.Named, stage: str, asked: common.Asked
+        self, measured: list[Any], named: common.Named, stage: str, asked: EncoderEvaluation
     ) -> list[Any]:
         """Figures as rows: the setting ends in the stage and the corpus."""
         b = self.budget
         model = f"transformer{b.depth}-w{b.width}-e{b.epochs}+{b.tune_epochs}"
         protocol = getattr(asked.tests["test"], "protocol", "official")
         word = stage if stage == "untrained" else f"{stage} {self.word}"
+        figures = common.figures_of(measured)
         return common.as_rows(figures, named, protocol, model, word, self.seed)
 
 

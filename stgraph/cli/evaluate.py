@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ class EvaluationOptions:
         epochs: passes of finetune and semi
         seeds: number of seeds of whatever draws at random
         out: CSV file to add the figures to; those measured before are replaced
-        pictures: folder for pictures of embeddings, confusions and classes
+        pictures: folder for pictures of embeddings, confusions and classes, and of an encoder that
+            was trained by filling in also what it fills in
+        recording: number of the recording of the part whose filling in is drawn
         cache: folder to keep features in
         batch_size: recordings at a time; changes no figure of frozen features
     """
@@ -80,6 +83,7 @@ class EvaluationOptions:
     seeds: int = 1
     out: str | None = None
     pictures: str | None = None
+    recording: int = 0
     cache: str | None = None
     batch_size: int = 64
 
@@ -92,12 +96,12 @@ def add_arguments(parser: Parser) -> None:
 
 def run(config: Any) -> None:
     """Measures, prints, and draws."""
-    from stgraph.evaluation import extract_features
+    from stgraph.evaluation import EncoderEvaluation
     from stgraph.evaluation.tables import read_entries
     from stgraph.tasks import build_transform, load_network
     from stgraph.tasks.inspection import check_source_labels
     from stgraph.tasks.limits import check_limits
-    from stgraph.tasks.saving import read_pretraining
+    from stgraph.tasks.saving import DECODER_NAME, read_pretraining
 
     with choosing("evaluate"):
         unknown = [name for name in config.protocols if name not in PROTOCOLS]
@@ -115,23 +119,22 @@ def run(config: Any) -> None:
     with choosing("evaluate"):
         check_name(chosen["name"], chosen["path"])
     encoder = load_network(config.model)
-    transform = build_transform(description["transform"])
     train = open_part(part=config.data.train, **chosen)
     test = open_part(part=config.part, **chosen)
     names = tuple(test.class_names or ())
     for source in (train, test):
         check_source_labels(source, len(names) or 1_000_000)
-    bank, asked = (
-        extract_features(
-            encoder,
-            source,
-            transform=transform,
-            batch_size=config.batch_size,
-            cache=config.cache,
-        )
-        for source in (train, test)
+    evaluation = EncoderEvaluation(
+        encoder,
+        train,
+        {config.part: test},
+        num_classes=len(names) or None,
+        transform=build_transform(description["transform"]),
+        batch_size=config.batch_size,
+        cache=config.cache,
     )
-    names = names or tuple(f"class {i}" for i in range(int(bank.y.max()) + 1))
+    bank, asked = evaluation.bank, evaluation.asked[config.part]
+    names = names or tuple(f"class {i}" for i in range(evaluation.num_classes))
     seen = {entry.get("name") for entry in facts.get("data", [])}
     new = "" if chosen["name"] in seen else ", a set that it was not trained on"
     say(f"data    {title_of(chosen['name'])}: {count(len(bank.y), 'recording')} to learn from,")
@@ -139,19 +142,22 @@ def run(config: Any) -> None:
     number = sum(p.numel() for p in encoder.parameters())
     say(f"model   {type(encoder).__name__}, {number:,} parameters, {config.model}")
     say()
-    results: list[dict[str, Any]] = []
-    answers: dict[str, Any] = {}
+    results = []
     for protocol in config.protocols:
-        parts = (train, test, bank, asked)
-        for row in _measure(protocol, config, encoder, transform, parts, answers):
-            results.append(row)
-            say(_line(row))
+        for measured in _measure(protocol, config, evaluation):
+            results.append(measured)
+            say(_line(measured))
     if config.out is not None:
         _write(config, chosen, test, description, encoder, results)
         say(f"\nwritten to {config.out}")
     if config.pictures is not None:
-        marked = chosen["name"] == SYNTHETIC
-        for path in _draw(Path(config.pictures), bank, asked, names, answers, marked):
+        from stgraph.cli.pictures import draw_evaluation, draw_filled_in
+
+        folder, marked = Path(config.pictures), chosen["name"] == SYNTHETIC
+        paths = draw_evaluation(folder, bank, asked, names, results, marked)
+        if (Path(config.model) / DECODER_NAME).is_dir():
+            paths += draw_filled_in(folder, config.model, test, config.recording, marked)
+        for path in paths:
             say(f"drawn   {path}")
 
 
@@ -169,89 +175,32 @@ def _data(config: Any, facts: dict[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _measure(
-    protocol: str,
-    config: Any,
-    encoder: Any,
-    transform: Any,
-    parts: tuple[Any, Any, Any, Any],
-    answers: dict[str, Any],
-) -> Any:
-    """Rows of one protocol: setting, metric, seed, value, n."""
-    from stgraph.evaluation import LinearProbe, few_shot, hold_out_classes, nearest_neighbours
+def _measure(protocol: str, config: Any, evaluation: Any) -> Iterator[Any]:
+    """Figures of one protocol."""
+    from stgraph.evaluation import hold_out_classes
 
-    train, test, bank, asked = parts
-    n = len(asked.y)
     if protocol == "knn":
-        predicted = nearest_neighbours(bank, asked, config.k)
-        answers["knn"] = predicted
-        setting, metric = ("knn", "knn1") if config.k == 1 else (f"knn k={config.k}", "top1")
-        yield _row(setting, metric, 0, float((predicted == asked.y).double().mean()), n)
-    elif protocol == "linear":
-        for seed in range(config.seeds):
-            predicted = LinearProbe(bank, seed=seed).logits(asked).argmax(dim=1)
-            predicted = predicted.where(asked.has_pose, -1)
-            answers.setdefault("linear", predicted)
-            yield _row("linear", "linear", seed, float((predicted == asked.y).double().mean()), n)
+        yield from evaluation.knn(config.k)
     elif protocol == "fewshot":
         classes = config.novel
         if classes is None:
-            classes = hold_out_classes(int(bank.y.max()) + 1)
-        found = few_shot(bank, asked, classes, config.shots, config.draws)
-        number = int(sum((asked.y == label).sum() for label in classes))
+            classes = hold_out_classes(evaluation.num_classes)
         say(f"        few-shot: classes {classes}; were they left out of pre-training?")
-        for draw, value in enumerate(found.tolist()):
-            yield _row(f"fewshot {config.shots}-shot", "top1", draw, value, number)
+        yield from evaluation.few_shot(classes, config.shots, config.draws)
     else:
-        yield from _tuned(protocol, config, encoder, transform, train, test, answers)
+        for seed in range(config.seeds):
+            if protocol == "linear":
+                yield from evaluation.linear(seed)
+                continue
+            share = config.share if protocol == "semi" else None
+            yield from evaluation.finetune(share, seed=seed, epochs=config.epochs)
+            if protocol == "semi":
+                yield from evaluation.finetune(share, True, seed=seed, epochs=config.epochs)
 
 
-def _tuned(
-    protocol: str,
-    config: Any,
-    encoder: Any,
-    transform: Any,
-    train: Any,
-    test: Any,
-    answers: dict[str, Any],
-) -> Any:
-    """Rows of fine-tuning: with all labels, or with a share and from scratch beside it."""
-    from stgraph.evaluation import fine_tune, labelled_subset
-    from stgraph.metrics import top_k_accuracy
-    from stgraph.tasks import StoreSubset, predict_logits
-    from stgraph.tasks.data import source_labels
-
-    classes = len(train.class_names or ()) or int(source_labels(train).max()) + 1
-    for seed in range(config.seeds):
-        taught: Any = train
-        word = "finetune"
-        if protocol == "semi":
-            taught = StoreSubset(train, labelled_subset(source_labels(train), config.share, seed))
-            word = f"finetune {100 * config.share:g}%"
-        for fresh in (False, True) if protocol == "semi" else (False,):
-            task, _ = fine_tune(
-                encoder,
-                taught,
-                num_classes=classes,
-                fresh=fresh,
-                transform=transform,
-                epochs=config.epochs,
-                seed=seed,
-            )
-            logits, y, has_pose = predict_logits(task, test, batch_size=config.batch_size)
-            if not fresh:
-                answers.setdefault(protocol, logits.argmax(dim=1).where(has_pose, -1))
-            value = float(top_k_accuracy(logits, y, 1, has_pose))
-            yield _row(f"{word}{' from-scratch' * fresh}", "top1", seed, value, y.numel())
-
-
-def _row(setting: str, metric: str, seed: int, value: float, n: int) -> dict[str, Any]:
-    return {"setting": setting, "metric": metric, "seed": seed, "value": value, "n": n}
-
-
-def _line(row: dict[str, Any]) -> str:
-    which = "draw" if row["setting"].startswith("fewshot") else "seed"
-    return f"{row['setting']:24} {which} {row['seed']}   {share(row['value'])} of {row['n']:,}"
+def _line(row: Any) -> str:
+    which = "draw" if row.setting.startswith("fewshot") else "seed"
+    return f"{row.setting:24} {which} {row.seed}   {share(row.value)} of {row.n:,}"
 
 
 def _write(
@@ -260,7 +209,7 @@ def _write(
     test: Any,
     description: dict[str, Any],
     encoder: Any,
-    results: list[dict[str, Any]],
+    results: list[Any],
 ) -> None:
     from stgraph.evaluation import command_line, commit, hardware
     from stgraph.evaluation.tables import merge_entries
@@ -274,11 +223,11 @@ def _write(
             "split": config.part,
             "model": f"{type(encoder).__name__.lower()}-w{width}",
             "stream": "joint",
-            "setting": f"{row['setting']} {system}",
-            "seed": row["seed"],
-            "metric": row["metric"],
-            "value": row["value"],
-            "n": row["n"],
+            "setting": f"{row.setting} {system}",
+            "seed": row.seed,
+            "metric": row.metric,
+            "value": row.value,
+            "n": row.n,
             "commit": commit(),
             "hardware": hardware(),
             "command": command_line(["stgraph", *sys.argv[1:]]).removeprefix("python "),
@@ -286,61 +235,3 @@ def _write(
         for row in results
     ]
     merge_entries(Path(config.out), rows)
-
-
-def _draw(
-    folder: Path,
-    bank: Any,
-    asked: Any,
-    names: tuple[str, ...],
-    answers: dict[str, Any],
-    marked: bool,
-) -> list[Path]:
-    """Pictures of the test embeddings, and of what the first protocol answered."""
-    import torch
-
-    from stgraph.evaluation.projection import project
-    from stgraph.metrics import confusion_matrix
-    from stgraph.viz import (
-        draw_class_differences,
-        draw_class_frequencies,
-        draw_confusion,
-        draw_embedding,
-        save_figure,
-    )
-
-    shown = asked.take(asked.has_pose)
-    written = []
-    for how, dims, title in (
-        ("tsne", 2, "t-SNE of test embeddings"),
-        ("pca", 2, "Two principal components of test embeddings"),
-        ("pca", 3, "Three principal components of test embeddings"),
-    ):
-        points = project(shown.x, how, dims)
-        figure = draw_embedding(points, shown.y, names, title=title, synthetic=marked)
-        written.append(save_figure(figure, folder / f"{how}_{dims}d.png"))
-    counts = torch.bincount(bank.y, minlength=len(names))
-    accuracy = None
-    if answers:
-        protocol, predicted = next(iter(answers.items()))
-        logits = torch.nn.functional.one_hot(predicted.clamp(min=0), len(names)).float()
-        matrix = confusion_matrix(logits, asked.y, len(names), predicted >= 0, missing_column=True)
-        if not bool(matrix[:, -1].any()):
-            matrix = matrix[:, :-1]
-        total = matrix.sum(dim=1).double()
-        accuracy = (matrix.diagonal()[: len(names)] / total).tolist()
-        written.append(
-            save_figure(
-                draw_confusion(matrix, names, title=f"Test: {protocol}", synthetic=marked),
-                folder / "confusion.png",
-            )
-        )
-        figure = draw_class_differences(
-            accuracy, names, title=f"Accuracy of each class, {protocol}", synthetic=marked
-        )
-        written.append(save_figure(figure, folder / "class_differences.png"))
-    figure = draw_class_frequencies(
-        counts.tolist(), names, accuracy=accuracy, title="Frequency of classes", synthetic=marked
-    )
-    written.append(save_figure(figure, folder / "class_frequencies.png"))
-    return written

@@ -43,6 +43,7 @@ from stgraph.evaluation.linear_probe import LinearProbe
 from stgraph.evaluation.nearest_neighbours import TIES, nearest_neighbours, vote, weighted_vote
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.evaluation.projection import PROJECTIONS, project
+from stgraph.evaluation.protocols import EncoderEvaluation, Measured
 from stgraph.evaluation.recipes import (
     Recipe,
     Setting,
@@ -114,6 +115,8 @@ control_baselines = [
     "CONTROLS",
 ]
 protocols = [
+    "EncoderEvaluation",
+    "Measured",
     "Features",
     "extract_features",
     "weights_digest",

@@ -68,14 +68,13 @@ encoders = [
     "STGCNPlusPlus",
     "CTRGCN",
     "SkeletonTransformer",
-    "TokenDecoder",
     "SkeletonGIN",
     "STRL",
-    "NodeDecoder",
     "NodeEmbeddings",
     "stgcn_channels",
     "stage_channels",
 ]
+decoders = ["TokenDecoder", "NodeDecoder"]
 plans = ["EncoderPlan", "Edges", "make_encoder_plan", "Lanes", "make_lanes"]
 saving = ["PretrainedMixin", "StateDictMismatch"]
 weights = [
@@ -94,6 +93,7 @@ __all__ = [
     *tokens_of_joints,
     *transformer_layers,
     *encoders,
+    *decoders,
     *plans,
     *saving,
     *weights,

@@ -24,6 +24,7 @@ from stgraph.objectives.contrast import (
 from stgraph.objectives.latent_target import LatentTarget
 from stgraph.objectives.mask_tokens import MaskTokens
 from stgraph.objectives.masked_reconstruction import (
+    Filled,
     MaskedEncoder,
     MaskedReconstruction,
     Reconstruction,
@@ -67,6 +68,7 @@ masked = [
     "MaskedEncoder",
     "MaskTokens",
     "Reconstruction",
+    "Filled",
     "ObjectiveOutput",
 ]
 maskings = [

@@ -39,6 +39,10 @@ class MaskTokens(nn.Module):
         nn.init.trunc_normal_(self.hidden, std=0.02)
         nn.init.trunc_normal_(self.missing, std=0.02)
 
+    def vectors(self) -> dict[str, nn.Parameter]:
+        """The learned vectors by name."""
+        return {"hidden": self.hidden, "missing": self.missing}
+
     def encode(self, batch: SkeletonGraph, tokens: Tokens, visible: Tensor) -> Tensor:
         """Embeddings of all tokens, [K, D].
 

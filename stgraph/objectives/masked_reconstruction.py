@@ -51,6 +51,22 @@ class Reconstruction(NamedTuple):
     share: Tensor
 
 
+class Filled(NamedTuple):
+    """Recordings before and after hidden joints were filled in, to look at.
+
+    Attributes:
+        truth: As they are (after the transform).
+        masked: With hidden joints marked as missing.
+        prediction: With hidden joints where the prediction puts them.
+        hidden: Which nodes were hidden, bool [N].
+    """
+
+    truth: SkeletonGraph
+    masked: SkeletonGraph
+    prediction: SkeletonGraph
+    hidden: Tensor
+
+
 class MaskedReconstruction(nn.Module):
     r"""Hides a part of each recording and learns to fill it in, a graph-level task of parts that
     can each be replaced.
@@ -155,6 +171,33 @@ class MaskedReconstruction(nn.Module):
                 "coordinates); build it for the recordings' dimensions (num_dims)"
             )
         return Reconstruction(tokens, hidden, prediction.view_as(target.value), target, share)
+
+    @torch.no_grad()
+    def fill_in(self, batch: SkeletonGraph, generator: torch.Generator | None = None) -> Filled:
+        """Hides joints and puts them where the prediction says.
+
+        What the target leaves out (where a motion begins, the size of a normalised token) is taken
+        from the truth.
+
+        Args:
+            batch: Recordings.
+            generator: Draws what is hidden.
+
+        Raises:
+            ValueError: if the target is not about positions.
+        """
+        if not hasattr(self.target, "positions"):
+            raise ValueError(f"a {type(self.target).__name__} does not say where joints are")
+        tokens, hidden, prediction, *_ = self.reconstruct(batch, generator)
+        truth = batch if self.transform is None else self.transform(batch)
+        values = prediction[hidden]
+        pos = self.target.positions(values, truth, take_tokens(tokens, hidden))
+        node = torch.zeros(batch.pos.size(0), dtype=torch.bool, device=pos.device)
+        node[tokens.node[hidden][tokens.found[hidden]]] = True
+        score = getattr(truth, "score", None)
+        score = torch.ones_like(pos[:, 0]) if score is None else score
+        masked = with_nodes(truth, score=torch.where(node, 0.0, score))
+        return Filled(truth, masked, with_nodes(truth, pos=pos), node)
 
     def _asked(self, tokens: Tokens, hidden: Tensor, generator: torch.Generator | None) -> Tensor:
         """Which hidden tokens are filled in: an exact share of each recording, bool [K]."""

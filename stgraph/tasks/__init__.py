@@ -30,11 +30,12 @@ from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.saving import (
     load_network,
     load_recognition,
+    load_reconstruction,
     read_task,
     save_pretraining,
     save_recognition,
 )
-from stgraph.tasks.transform_specs import build_transform, describe_transform
+from stgraph.tasks.specs import build_transform, describe_transform
 
 pretraining_tasks = ["Pretraining", "JoinedParts", "StoreSubset"]
 recognising = ["TrainingTask", "Recognition", "SkeletonDataModule", "fit_task", "FitResult"]
@@ -42,6 +43,7 @@ prediction = ["predict_logits", "predict_views", "Predictions", "evaluate_recogn
 saved_files = [
     "save_recognition",
     "save_pretraining",
+    "load_reconstruction",
     "load_recognition",
     "load_network",
     "read_task",

@@ -1,20 +1,28 @@
-"""A trained recogniser in a folder: the network, and what it takes to use it."""
+"""A trained task in a folder: its network, and what it takes to use it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
 import stgraph.nn
-from stgraph.files import write_atomically
+import stgraph.objectives
+from stgraph.files import replacing, write_atomically
 from stgraph.nn import PretrainedMixin
+from stgraph.objectives import MaskedReconstruction, MaskTokens
 from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.recognition import Recognition
-from stgraph.tasks.transform_specs import build_transform, describe_transform
+from stgraph.tasks.specs import build_part, build_transform, describe_part, describe_transform
 
 TASK_NAME = "task.json"
+#: Folder of the decoder within that of a pre-trained encoder.
+DECODER_NAME = "decoder"
+_MASK_TOKENS = "mask_tokens.safetensors"
 _KINDS: dict[str, Any] = {
     "num_classes": int,
     "class_names": list | None,
@@ -33,6 +41,10 @@ def load_network(folder: str | Path, **changes: Any) -> Any:
     Raises:
         ValueError: if the folder holds no network of ours.
     """
+    return _load_module(folder, stgraph.nn.encoders, **changes)
+
+
+def _load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any:
     file = Path(folder) / "config.json"
     if not file.is_file():
         raise ValueError(f"{str(folder)!r} holds no saved network (there is no config.json)")
@@ -40,7 +52,7 @@ def load_network(folder: str | Path, **changes: Any) -> Any:
         name = json.loads(file.read_text("utf-8"))["model"]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{str(file)!r} does not describe a network") from None
-    known = [n for n in stgraph.nn.encoders if hasattr(getattr(stgraph.nn, n), "from_pretrained")]
+    known = [n for n in names if hasattr(getattr(stgraph.nn, n), "from_pretrained")]
     if name not in known:
         raise ValueError(f"{str(file)!r} describes a {name!r}; known are {', '.join(known)}")
     return getattr(stgraph.nn, name).from_pretrained(folder, **changes)
@@ -82,7 +94,8 @@ def save_recognition(
 def save_pretraining(
     task: Pretraining, folder: str | Path, facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes the encoder (``config.json``, ``model.safetensors``) and ``task.json``.
+    """Writes the encoder (``config.json``, ``model.safetensors``) and ``task.json``; of a
+    :class:`~stgraph.objectives.MaskedReconstruction` also the decoder, into ``decoder``.
 
     Args:
         task: The trained task; its encoder has ``save_pretrained``.
@@ -96,15 +109,86 @@ def save_pretraining(
     if not isinstance(encoder, PretrainedMixin):
         raise ValueError(f"a {type(encoder).__name__} has no 'save_pretrained'")
     encoder.save_pretrained(folder)
-    transform = task.transform or getattr(task.objective, "transform", None)
+    objective = task.objective
+    inner = describe_transform(getattr(objective, "transform", None))
     description = {
         "task": "pretraining",
         "version": 1,
-        "objective": type(task.objective).__name__,
-        "transform": describe_transform(transform),
+        "objective": type(objective).__name__,
+        "transform": describe_transform(task.transform) + inner,
         "facts": dict(facts or {}),
     }
+    if isinstance(objective, MaskedReconstruction) and isinstance(
+        objective.decoder, PretrainedMixin
+    ):
+        objective.decoder.save_pretrained(Path(folder) / DECODER_NAME)
+        if isinstance(objective.encoder, MaskTokens):
+            vectors = {name: p.detach().cpu() for name, p in objective.encoder.vectors().items()}
+            with replacing(Path(folder) / DECODER_NAME / _MASK_TOKENS) as temporary:
+                save_file(vectors, temporary)
+        description["reconstruction"] = {
+            "masking": describe_part(objective.masking, stgraph.objectives),
+            "target": describe_part(objective.target, stgraph.objectives),
+            # what stands before hiding, and what after
+            "transform": inner,
+        }
     _write_description(folder, description)
+
+
+def load_reconstruction(folder: str | Path) -> MaskedReconstruction:
+    """The masked objective of :func:`save_pretraining`: encoder, decoder, masking and target.
+
+    Its ``transform`` is the one after hiding; what stood before it, ``task.json`` names first.
+
+    Args:
+        folder: Where from.
+
+    Raises:
+        ValueError: if the folder holds no decoder, or something is damaged or does not fit.
+    """
+    description = read_pretraining(folder)
+    decoder_folder = Path(folder) / DECODER_NAME
+    if "reconstruction" not in description or not decoder_folder.is_dir():
+        raise ValueError(
+            f"{str(folder)!r} holds an encoder without a decoder (it was trained by "
+            f"{description.get('objective')}); reconstructions need masked pre-training"
+        )
+    encoder = load_network(folder)
+    decoder = _load_module(decoder_folder, stgraph.nn.decoders)
+    try:
+        parts = description["reconstruction"]
+        masking = build_part(parts["masking"], stgraph.objectives, "masking")
+        target = build_part(parts["target"], stgraph.objectives, "target")
+        transform = build_transform(parts["transform"])
+    except (KeyError, TypeError) as error:
+        file = Path(folder) / TASK_NAME
+        raise ValueError(f"{str(file)!r} does not describe a reconstruction: {error}") from None
+    if _needs_all_nodes(encoder):
+        encoder = MaskTokens(encoder)
+        file = decoder_folder / _MASK_TOKENS
+        try:
+            for name, value in load_file(file).items():
+                encoder.vectors()[name].data.copy_(value)
+        except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+            raise ValueError(f"{str(file)!r} is damaged: {error}") from None
+    return MaskedReconstruction(encoder, decoder, masking, target, transform=transform).eval()
+
+
+def outer_transform(folder: str | Path) -> Any:
+    """What stood before the objective of :func:`save_pretraining`; None if nothing did.
+
+    Raises:
+        ValueError: if the folder holds no reconstruction.
+    """
+    description = read_pretraining(folder)
+    inner = description.get("reconstruction", {}).get("transform", [])
+    whole = description["transform"]
+    return build_transform(whole[: len(whole) - len(inner)])
+
+
+def _needs_all_nodes(encoder: Any) -> bool:
+    """Whether a masked objective has to wrap an encoder in ``MaskTokens``."""
+    return not hasattr(encoder, "encode")
 
 
 def _write_description(folder: str | Path, description: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from stgraph.transforms.bridge_gaps import BridgeGaps
 from stgraph.transforms.center_joint import CenterJoint
 from stgraph.transforms.crop_resize import CropResize
 from stgraph.transforms.drop_joints import DropJoints
+from stgraph.transforms.face_forward import FaceForward
 from stgraph.transforms.fill_missing import FillMissing
 from stgraph.transforms.flip import Flip
 from stgraph.transforms.jitter import Jitter
@@ -58,6 +59,7 @@ __all__ = [
     "NormaliseRange",
     "Standardise",
     "BodyUnits",
+    "FaceForward",
     "PreNormalise2D",
     "PreNormalise3D",
     # augmentation

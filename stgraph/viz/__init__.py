@@ -10,6 +10,7 @@ from stgraph.viz.charts import draw_confusion, draw_learning_curves, draw_scores
 from stgraph.viz.class_charts import draw_class_differences, draw_class_frequencies
 from stgraph.viz.embedding import draw_embedding
 from stgraph.viz.partition import draw_partition, draw_partitions
+from stgraph.viz.reconstruction import animate_reconstruction, draw_reconstruction
 from stgraph.viz.recording import animate, draw_recording
 from stgraph.viz.rest_pose import rest_pose
 from stgraph.viz.skeleton import draw_skeleton, to_plane, typical_pose
@@ -27,6 +28,8 @@ __all__ = [
     # recordings
     "draw_recording",
     "animate",
+    "draw_reconstruction",
+    "animate_reconstruction",
     # results
     "draw_scores",
     "draw_learning_curves",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -128,6 +131,20 @@ def _extent(limits: dict[str, tuple[float, float]]) -> tuple[float, float]:
     return limits["xlim"][1] - limits["xlim"][0], limits["ylim"][0] - limits["ylim"][1]
 
 
+@contextmanager
+def writing_gif(figure: Figure, path: Path, fps: float, dpi: int) -> Iterator[Any]:
+    """A writer whose ``grab_frame()`` adds the figure; the file appears when all is done."""
+    from matplotlib.animation import PillowWriter
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        temporary = Path(folder) / "animation.gif"
+        writer = PillowWriter(fps=fps)  # type: ignore[arg-type]
+        with writer.saving(figure, str(temporary), dpi):
+            yield writer
+        temporary.replace(path)
+
+
 def animate(
     recording: SkeletonGraph,
     path: str | Path,
@@ -157,8 +174,6 @@ def animate(
     Raises:
         ValueError: if it is a batch, or holds no pose.
     """
-    from matplotlib.animation import PillowWriter
-
     plane, score = _planes(recording, turn, y_down)
     limits = frame_limits(plane[score > 0])
     own = getattr(recording, "fps", None)
@@ -166,11 +181,9 @@ def animate(
     width, height = _extent(limits)
     wide = 4.2 * min(max(width / height, 0.6), 1.6)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with house_style():
         figure, (ax,) = new_figure(wide, 4.2, title=title, synthetic=synthetic)
-        writer = PillowWriter(fps=speed)  # type: ignore[arg-type]
-        with writer.saving(figure, str(path), dpi):
+        with writing_gif(figure, path, speed, dpi) as writer:
             for frame in recording.frame.unique().tolist():
                 ax.clear()
                 _clean_axes(ax, 1, 1)

@@ -76,6 +76,8 @@ def test_pictures_are_drawn(stgraph: Run, tmp_path: Path, encoder: Path) -> None
         "confusion.png",
         "pca_2d.png",
         "pca_3d.png",
+        "reconstruction.gif",
+        "reconstruction.png",
         "tsne_2d.png",
     ]
 

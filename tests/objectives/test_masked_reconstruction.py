@@ -123,3 +123,22 @@ def test_a_decoder_of_other_dimensions_is_told_what_to_do():
     objective.decoder = TokenDecoder(8, 4, layout=BODY, width=4, depth=1, num_heads=2)
     with pytest.raises(ValueError, match=r"predicts 4 numbers .* asks for 6 .* \(num_dims\)"):
         objective(recordings())
+
+
+def test_filled_in_recordings_differ_from_the_truth_in_hidden_joints_alone():
+    objective = tiny_objective(target=Coordinates()).eval()
+    batch = recordings(0.3)
+    filled = objective.fill_in(batch, torch.Generator().manual_seed(1))
+    changed = (filled.prediction.pos != batch.pos).any(dim=1)
+    assert torch.equal(changed, filled.hidden)
+    assert torch.equal(filled.masked.score > 0, (batch.score > 0) & ~filled.hidden)
+    assert torch.equal(filled.truth.pos, batch.pos)
+    again = objective.fill_in(batch, torch.Generator().manual_seed(1))
+    assert torch.equal(again.prediction.pos, filled.prediction.pos)
+
+
+def test_latent_features_have_no_place():
+    objective = tiny_objective()
+    objective.target = lambda batch, tokens: None
+    with pytest.raises(ValueError, match="a function does not say where joints are"):
+        objective.fill_in(recordings())

@@ -101,3 +101,49 @@ def test_wrong_arguments_are_named():
         Motion(0)
     with pytest.raises(ValueError, match="unknown normalisation 'video'; known are none, token"):
         Coordinates("video")
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.4])
+@pytest.mark.parametrize(
+    "target",
+    [
+        Coordinates(),
+        Coordinates("token"),
+        Motion(1),
+        Motion(2, "none"),
+        Motion(3, "none"),
+        Motion(1, keep_ends=True),
+        Bones(),
+        Bones("token"),
+    ],
+    ids=repr,
+)
+def test_a_perfect_prediction_puts_joints_where_they_are(target, missing):
+    batch = recordings(missing)
+    tokens = make_tokens(batch, 3)
+    pos = target.positions(target(batch, tokens).value, batch, tokens)
+    assert torch.allclose(pos, batch.pos, atol=1e-4)
+
+
+def test_a_wrong_prediction_moves_what_hangs_on_it():
+    batch = recordings()
+    tokens = make_tokens(batch, 2)
+    shift = torch.tensor([0.1, 0.0, 0.0])
+    target = Motion(1, "none")
+    pos = target.positions(target(batch, tokens).value + shift, batch, tokens)
+    # the second pose of a token follows from its first; the next token begins where it was
+    moved = (pos - batch.pos).view(batch.num_poses, -1, 3)[: int(batch.track_length[0])]
+    expected = torch.zeros_like(moved)
+    expected[1::2] = shift
+    assert torch.allclose(moved, expected, atol=1e-6)
+    bones = Bones()
+    pos = bones.positions(bones(batch, tokens).value + shift, batch, tokens)
+    depth = torch.tensor([chain(joint) for joint in range(6)])
+    moved = (pos - batch.pos).view(batch.num_poses, 6, 3)
+    assert torch.allclose(moved, (depth[:, None] * shift).expand_as(moved), atol=1e-5)
+
+
+def chain(joint: int) -> int:
+    """Bones between a joint and its root."""
+    parent = BODY.parents[joint]
+    return 0 if parent == joint else 1 + chain(parent)

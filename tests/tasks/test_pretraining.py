@@ -7,16 +7,28 @@ from typing import Any
 
 import pytest
 import torch
+from torch_geometric.data import Batch
 
 from stgraph.nn import SkeletonTransformer, TokenDecoder
-from stgraph.objectives import MaskedReconstruction, Motion, NearestNeighbourContrast, RandomTokens
+from stgraph.objectives import (
+    MaskedReconstruction,
+    Motion,
+    NearestNeighbourContrast,
+    RandomJoints,
+    RandomTokens,
+    skeletonmae,
+)
 from stgraph.tasks import (
     Pretraining,
     SkeletonDataModule,
     fit_task,
     layer_decay_groups,
     load_network,
+    load_reconstruction,
+    save_pretraining,
 )
+from stgraph.tasks.saving import outer_transform
+from stgraph.transforms import BodyUnits, FaceForward
 from tests.laws.test_resume import StopAfter
 from tests.tasks.conftest import LAYOUT, make_graphs
 
@@ -63,6 +75,50 @@ def test_the_loss_falls_and_the_encoder_is_saved(tmp_path):
     assert torch.equal(encoder.eval()(batch), task.eval()(batch))
     facts = json.loads((result.folder / "task.json").read_text())
     assert (facts["task"], facts["objective"]) == ("pretraining", "MaskedReconstruction")
+
+
+@pytest.mark.parametrize("transform", [None, BodyUnits("pose")])
+@pytest.mark.parametrize("kind", ["transformer", "gin"])
+def test_a_saved_masked_autoencoder_fills_in_as_before(kind, transform, tmp_path):
+    if kind == "gin":
+        torch.manual_seed(0)
+        objective = skeletonmae(
+            LAYOUT, in_channels=3, num_dims=3, width=8, masking=RandomJoints(0.5)
+        )
+        task = Pretraining(objective, transform=FaceForward(), lr=0.01)
+    else:
+        task = masked(transform=FaceForward())
+    task.objective.transform = transform
+    fit_task(task, data(), max_epochs=1, progress=False)
+    save_pretraining(task, tmp_path)
+    loaded = load_reconstruction(tmp_path)
+    assert repr(loaded.masking) == repr(task.objective.masking)
+    assert repr(outer_transform(tmp_path)) == repr(FaceForward())
+    batch = Batch.from_data_list(make_graphs(3))
+    fill = [
+        o.eval().fill_in(batch, torch.Generator().manual_seed(0)) for o in (task.objective, loaded)
+    ]
+    assert torch.equal(fill[0].prediction.pos, fill[1].prediction.pos)
+    assert bool(fill[0].hidden.any())
+
+
+def test_an_encoder_without_a_decoder_says_so(tmp_path):
+    save_pretraining(tuned(), tmp_path)
+    with pytest.raises(ValueError, match=r"without a decoder .*NearestNeighbourContrast"):
+        load_reconstruction(tmp_path)
+
+
+def test_a_damaged_decoder_is_named(tmp_path):
+    save_pretraining(masked(), tmp_path)
+    weights = tmp_path / "decoder" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:50])
+    with pytest.raises(ValueError, match=r"decoder/model.safetensors' is damaged"):
+        load_reconstruction(tmp_path)
+    description = json.loads((tmp_path / "task.json").read_text())
+    description["reconstruction"]["masking"] = "Guesses"
+    (tmp_path / "task.json").write_text(json.dumps(description))
+    with pytest.raises(ValueError, match=r"unknown masking 'Guesses'|is damaged"):
+        load_reconstruction(tmp_path)
 
 
 def test_validation_draws_the_same_in_every_epoch():

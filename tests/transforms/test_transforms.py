@@ -34,6 +34,7 @@ DETERMINISTIC: dict[str, Make] = {
     "Standardise common": lambda g: T.Standardise(per_coordinate=False),
     "BodyUnits": lambda g: T.BodyUnits(),
     "BodyUnits pose": lambda g: T.BodyUnits("pose", scale=False),
+    "FaceForward": lambda g: T.FaceForward(up="z"),
     "PreNormalise2D fix": lambda g: T.PreNormalise2D((160, 120), threshold=0.4),
     "PreNormalise2D auto": lambda g: T.PreNormalise2D(),
     "PreNormalise3D": lambda g: T.PreNormalise3D("neck", ("left_hip", "neck")),

@@ -142,6 +142,31 @@ def test_an_animation_has_a_picture_for_every_frame(tmp_path: Path) -> None:
         assert gif.info["duration"] == 100
 
 
+def test_a_reconstruction_has_three_strips_and_an_animation(tmp_path: Path) -> None:
+    from PIL import Image
+
+    truth = recording(4)
+    hidden = torch.zeros(truth.pos.size(0), dtype=torch.bool)
+    hidden[::2] = True
+    prediction = truth.clone()
+    prediction.pos = truth.pos + hidden[:, None] * 0.2
+    figure = viz.draw_reconstruction(truth, prediction, hidden, 3, title="half")
+    assert len(figure.axes) == 9
+    words = {text.get_text() for ax in figure.axes for text in ax.texts}
+    assert {"What it saw", "What it filled in", "What was there"} <= words
+    joints = [len(ax.collections) for ax in figure.axes]
+    assert joints[0] < joints[3]
+    assert joints[6] == truth.num_joints
+    path = viz.animate_reconstruction(truth, prediction, hidden, tmp_path / "r.gif", dpi=30)
+    with Image.open(path) as gif:
+        assert (gif.format, gif.n_frames) == ("GIF", 4)  # type: ignore[attr-defined]
+    assert [file.name for file in tmp_path.iterdir()] == ["r.gif"]
+    nobody = truth.clone()
+    nobody.score = torch.zeros(truth.pos.size(0))
+    with pytest.raises(ValueError, match="somebody is seen"):
+        viz.draw_reconstruction(nobody, nobody, hidden)
+
+
 def test_scores_show_the_mean_and_a_point_for_every_seed() -> None:
     figure = viz.draw_scores(
         {"validation": {"a": [0.5, 0.7], "b": [0.2]}, "test": {"a": [0.4, 0.6]}},

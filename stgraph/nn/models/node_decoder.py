@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from stgraph.nn.lanes import make_lanes
 from stgraph.nn.models.skeleton_gin import SkeletonGIN
+from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.tokens import Tokens
 from stgraph.skeleton import SkeletonGraph
 
 
-class NodeDecoder(nn.Module):
+class NodeDecoder(PretrainedMixin, nn.Module):
     """GIN layers over embedded nodes, and a linear map to a prediction for each.
 
     Args:
@@ -34,6 +35,7 @@ class NodeDecoder(nn.Module):
         remask: bool = False,
     ) -> None:
         super().__init__()
+        self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         self.layers = SkeletonGIN(in_channels, width, depth, hidden_channels, dropout=0.0)
         self.head = nn.Linear(width, out_channels)
         self.mask_token = nn.Parameter(torch.zeros(in_channels)) if remask else None

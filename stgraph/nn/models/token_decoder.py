@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.token_embedding import PlaceEmbedding
 from stgraph.nn.tokens import Tokens, distinct_layouts
 from stgraph.nn.transformer import TransformerStack
@@ -14,7 +15,7 @@ from stgraph.ops import make_attention_plan
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout, resolve_layout
 
 
-class TokenDecoder(nn.Module):
+class TokenDecoder(PretrainedMixin, nn.Module):
     """Decoder of MAMP: embedded visible tokens and mask tokens to a prediction for each.
 
     Args:
@@ -45,6 +46,7 @@ class TokenDecoder(nn.Module):
         joint_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         self.layout = None if layout is None else resolve_layout(layout)
         self.embedding = nn.Linear(in_channels, width)
         self.mask_token = nn.Parameter(torch.empty(width))

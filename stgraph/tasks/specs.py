@@ -1,4 +1,4 @@
-"""Transforms as data: what a recipe or a saved task says, and back."""
+"""Transforms, maskings and targets as data: what a recipe or a saved task says, and back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch_geometric.transforms import Compose
 import stgraph.transforms as room
 
 Spec = list[str | dict[str, Any]]
+_BASES = ("SkeletonTransform", "Masking", "Target")
 
 
 def build_transform(spec: Sequence[str | dict[str, Any]] | None) -> Callable[..., Any] | None:
@@ -32,20 +33,34 @@ def build_transform(spec: Sequence[str | dict[str, Any]] | None) -> Callable[...
 
 
 def _build(item: str | dict[str, Any]) -> Any:
+    return build_part(item, room, "transform")
+
+
+def build_part(item: str | dict[str, Any], package: Any, what: str) -> Any:
+    """One object of a package from its name and arguments.
+
+    Args:
+        item: A name, or ``{name: arguments}``.
+        package: Module whose ``__all__`` says what is known.
+        what: What the name stands for, for errors.
+
+    Raises:
+        ValueError: if the name or an argument is unknown.
+    """
     if isinstance(item, str):
         item = {item: {}}
     if not isinstance(item, dict) or len(item) != 1:
-        raise ValueError(f"expected a transform as a name or {{name: arguments}} (got {item!r})")
+        raise ValueError(f"expected a {what} as a name or {{name: arguments}} (got {item!r})")
     ((name, arguments),) = item.items()
-    known = [name for name in room.__all__ if name != "SkeletonTransform"]
+    known = [name for name in package.__all__ if name not in _BASES]
     if name == "unsaved":
-        raise ValueError(f"the transform {arguments} could not be written down; build it in Python")
+        raise ValueError(f"the {what} {arguments} could not be written down; build it in Python")
     if name not in known:
-        raise ValueError(f"unknown transform {name!r}; known are {', '.join(sorted(known))}")
+        raise ValueError(f"unknown {what} {name!r}; known are {', '.join(sorted(known))}")
     try:
-        return getattr(room, name)(**{k: _tuples(v) for k, v in (arguments or {}).items()})
+        return getattr(package, name)(**{k: _tuples(v) for k, v in (arguments or {}).items()})
     except TypeError as error:
-        raise ValueError(f"the transform {name}: {error}") from None
+        raise ValueError(f"the {what} {name}: {error}") from None
 
 
 def describe_transform(transform: Any) -> Spec:
@@ -54,19 +69,29 @@ def describe_transform(transform: Any) -> Spec:
         return []
     if isinstance(transform, Compose):
         return [item for part in transform.transforms for item in describe_transform(part)]
-    name = type(transform).__name__
-    if getattr(room, name, None) is not type(transform):
-        return [{"unsaved": repr(transform)}]
+    return [describe_part(transform, room)]
+
+
+def describe_part(part: Any, package: Any) -> str | dict[str, Any]:
+    """An object of a package as :func:`build_part` takes it; a stranger is ``{"unsaved": repr}``.
+
+    Args:
+        part: An object that keeps the arguments of its constructor under their names.
+        package: Module that its class should come from.
+    """
+    name = type(part).__name__
+    if getattr(package, name, None) is not type(part):
+        return {"unsaved": repr(part)}
     arguments = {}
-    for parameter in inspect.signature(type(transform)).parameters.values():
-        value = getattr(transform, parameter.name, parameter.default)
+    for parameter in inspect.signature(type(part)).parameters.values():
+        value = getattr(part, parameter.name, parameter.default)
         if parameter.name == "generator" or value is parameter.default:
             continue
         if not _is_plain(value):
-            return [{"unsaved": repr(transform)}]
+            return {"unsaved": repr(part)}
         if value != parameter.default:
             arguments[parameter.name] = _plain(value)
-    return [{name: arguments} if arguments else name]
+    return {name: arguments} if arguments else name
 
 
 def _is_plain(value: Any) -> bool:
