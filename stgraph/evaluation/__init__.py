@@ -35,6 +35,7 @@ from stgraph.evaluation.controls import (
     resampled_poses,
     visibility_only,
 )
+from stgraph.evaluation.encoder_evaluation import EncoderEvaluation, Measured
 from stgraph.evaluation.features import Features, extract_features, weights_digest
 from stgraph.evaluation.few_shot import few_shot
 from stgraph.evaluation.fine_tune import fine_tune, with_classifier
@@ -43,7 +44,6 @@ from stgraph.evaluation.linear_probe import LinearProbe
 from stgraph.evaluation.nearest_neighbours import TIES, nearest_neighbours, vote, weighted_vote
 from stgraph.evaluation.preparation import prepare_poses, prepared_store
 from stgraph.evaluation.projection import PROJECTIONS, project
-from stgraph.evaluation.protocols import EncoderEvaluation, Measured
 from stgraph.evaluation.recipes import (
     Recipe,
     Setting,
