@@ -29,7 +29,6 @@ from stgraph.tasks import (
     fit_task,
     load_network,
 )
-from stgraph.tasks.data import source_labels
 
 #: (setting, metric, part) to value and n.
 Figures = dict[tuple[str, str, str], tuple[float, int]]
@@ -153,12 +152,6 @@ def capped(source: Any, number: int | None) -> Any:
     if number is None or len(source) <= number:
         return source
     return StoreSubset(source, torch.linspace(0, len(source) - 1, number).round().long())
-
-
-def without_classes(source: Any, classes: Sequence[int]) -> Any:
-    """The recordings of other classes."""
-    keep = ~torch.isin(source_labels(source), torch.tensor(list(classes)))
-    return StoreSubset(source, keep.nonzero().flatten())
 
 
 def joined(parts: Sequence[Any]) -> Any:

@@ -30,10 +30,12 @@ from stgraph.evaluation import (
     merge_results,
     nearest_neighbour_pose,
     results_markdown,
+    without_classes,
 )
 from stgraph.files import write_atomically
 from stgraph.nn import SkeletonTransformer
 from stgraph.objectives import MotionAware, mamp, stars
+from stgraph.tasks.data import source_labels
 from stgraph.transforms import BodyUnits, BridgeGaps, RandomRotate, RandomTimeCrop
 
 PROTOCOLS = ("knn", "linear", "fewshot", "finetune", "semi")
@@ -93,7 +95,7 @@ class Study:
         for named in self.sets:
             part = named.part("trainval")
             if novel:
-                part = common.without_classes(part, common.novel_classes(named))
+                part = without_classes(part, common.novel_classes(named))
             parts.append(common.capped(part, b.recordings))
         train = common.joined(parts)
         dims = int(train.store.batch(train.indices()[:1]).pos.size(1))
@@ -219,7 +221,7 @@ def raw_rows(named: common.Named) -> list[Any]:
     for part in ("test", *common.MORE_PARTS.get(named.key, ())):
         test = named.part(part)
         predicted = nearest_neighbour_pose(train, test)
-        y = common.source_labels(test)
+        y = source_labels(test)
         figures["knn", "knn1", part] = float((predicted == y).double().mean()), len(y)
     protocol = getattr(named.part("test"), "protocol", "official")
     return common.as_rows(figures, named, protocol, "raw-poses", "no-learning", 0)

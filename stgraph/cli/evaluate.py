@@ -58,7 +58,8 @@ class EvaluationOptions:
         part: part of the set to measure on
         k: neighbours of knn
         shots: examples of each new class
-        novel: numbers of the classes that pre-training has not seen, in YAML; by default a third
+        novel: numbers of the classes that pre-training has not seen, in YAML; by default those
+            that it left out
         draws: how often examples are drawn
         share: share of the labels of semi, at least one recording a class
         epochs: passes of finetune and semi
@@ -135,8 +136,10 @@ def run(config: Any) -> None:
     )
     bank, asked = evaluation.bank, evaluation.asked[config.part]
     names = names or tuple(f"class {i}" for i in range(evaluation.num_classes))
-    seen = {entry.get("name") for entry in facts.get("data", [])}
-    new = "" if chosen["name"] in seen else ", a set that it was not trained on"
+    trained = {entry.get("name"): entry for entry in facts.get("data", [])}
+    new = "" if chosen["name"] in trained else ", a set that it was not trained on"
+    everything = list(range(evaluation.num_classes))
+    left_out = trained.get(chosen["name"], {"leave_out": everything}).get("leave_out") or []
     say(f"data    {title_of(chosen['name'])}: {count(len(bank.y), 'recording')} to learn from,")
     say(f"        {count(len(asked.y), 'recording')} of {config.part} to answer{new}")
     number = sum(p.numel() for p in encoder.parameters())
@@ -144,7 +147,7 @@ def run(config: Any) -> None:
     say()
     results = []
     for protocol in config.protocols:
-        for measured in _measure(protocol, config, evaluation):
+        for measured in _measure(protocol, config, evaluation, left_out):
             results.append(measured)
             say(_line(measured))
     if config.out is not None:
@@ -175,17 +178,17 @@ def _data(config: Any, facts: dict[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _measure(protocol: str, config: Any, evaluation: Any) -> Iterator[Any]:
-    """Figures of one protocol."""
+def _measure(protocol: str, config: Any, evaluation: Any, left_out: list[int]) -> Iterator[Any]:
+    """Figures of one protocol; ``left_out``: the classes that pre-training has not seen."""
     from stgraph.evaluation import hold_out_classes
 
     if protocol == "knn":
         yield from evaluation.knn(config.k)
     elif protocol == "fewshot":
-        classes = config.novel
-        if classes is None:
-            classes = hold_out_classes(evaluation.num_classes)
-        say(f"        few-shot: classes {classes}; were they left out of pre-training?")
+        classes = config.novel or left_out or hold_out_classes(evaluation.num_classes)
+        known = sorted(set(classes) - set(left_out))
+        seen = f"; pre-training has seen {known} (see stgraph pretrain --data.leave_out)"
+        say(f"        few-shot: classes {list(classes)}{seen if known else ''}")
         yield from evaluation.few_shot(classes, config.shots, config.draws)
     else:
         for seed in range(config.seeds):

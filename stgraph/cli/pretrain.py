@@ -10,8 +10,15 @@ from stgraph.cli.parsing import Parser, add_recipe, choosing
 from stgraph.cli.places import check_out_folder
 from stgraph.cli.sets import check_apart, check_name, check_parts, name_of, open_part, title_of
 from stgraph.cli.show import count, is_first, say
+from stgraph.cli.systems import (
+    build_masking,
+    build_objective,
+    build_target,
+    build_views,
+    check_system,
+)
 
-DESCRIPTION = """Labels are never read, and of every set
+DESCRIPTION = """Labels are never read (but to leave classes out), and of every set
 only the part to train on is opened. Several sets, of any joints, train one encoder together
 (--more). A run that was stopped goes on when the same command is given again."""
 
@@ -19,6 +26,7 @@ EXAMPLES = """  stgraph pretrain                        on the embedded syntheti
   stgraph pretrain --config mamp --data.name nw_ucla --data.path PATH
   stgraph pretrain --config stars --encoder runs/NAME/model \\
       --data.name nw_ucla --data.path PATH
+  stgraph pretrain --config mamp --data.name nw_ucla --data.path PATH --data.leave_out novel
   stgraph pretrain --config mamp --data.name utd_mhad --data.path PATH \\
       --more '[{name: nw_ucla, path: PATH}, {name: kth, path: PATH}]'"""
 
@@ -34,6 +42,8 @@ class PretrainingData:
         protocol: how the set is split; its official way by default
         train: part to train on
         val: part whose loss is shown after every epoch; 'none': no such part
+        leave_out: numbers of classes to train without, in YAML, or 'novel': the third that
+            few-shot protocols ask for
         args: further arguments of the set
     """
 
@@ -42,6 +52,7 @@ class PretrainingData:
     protocol: str | None = None
     train: str = "train"
     val: str = "none"
+    leave_out: list[int] | Literal["novel"] | None = None
     args: dict[str, Any] = field(default_factory=dict)
 
 
@@ -51,12 +62,14 @@ class SystemOptions:
 
     Args:
         system: mamp (masked motion prediction), skeletonmae (masked body parts), stars (contrast of
-            nearest neighbours, which tunes the encoder of another run)
+            nearest neighbours, which tunes the encoder of another run), skeletonclr (momentum
+            contrast), crossclr (the same of three streams that mine each other's positives)
+        backbone: transformer, gin or stgcn; the system's own by default
         encoder: folder of an encoder to begin with (OUT/model of another run)
         bound: give every joint of the set an embedding of its own; 'false': joints are known by
             name, hops, part and side, so that sets of any joints train together
         width: channels of the encoder
-        depth: its layers
+        depth: its layers (an stgcn has nine)
         heads: heads of its attention
         patch_size: poses of a token
         decoder_depth: layers of the decoder
@@ -64,13 +77,16 @@ class SystemOptions:
         ratio: share to hide
         target: motion, coordinates or bones; the system's own by default
         queue_size: entries of the queue of a contrast
+        views: random changes that make the two views of a contrast, in YAML; by default shear and
+            a crop in time, and for stars none: one view
         system_args: further arguments of the system
         transform: transforms of every recording after hiding: names or {name: arguments}, in YAML
         augment: random changes in training, before anything else
         more: further sets, each {name, path, protocol, train, args}, in YAML
     """
 
-    system: Literal["mamp", "skeletonmae", "stars"] = "mamp"
+    system: Literal["mamp", "skeletonmae", "stars", "skeletonclr", "crossclr"] = "mamp"
+    backbone: Literal["transformer", "gin", "stgcn"] | None = None
     encoder: str | None = None
     bound: bool = False
     width: int = 32
@@ -82,6 +98,7 @@ class SystemOptions:
     ratio: float | None = None
     target: str | None = None
     queue_size: int = 2048
+    views: list[str | dict[str, Any]] | None = None
     system_args: dict[str, Any] = field(default_factory=dict)
     transform: list[str | dict[str, Any]] = field(
         default_factory=lambda: ["BridgeGaps", "BodyUnits"]
@@ -103,6 +120,7 @@ class PretrainingOptions:
         weight_decay: weight decay
         decay_norm_and_bias: decay biases and the scales of norms as well
         schedule: how the rate falls
+        milestones: epochs at which 'steps' falls to a tenth, in YAML
         warmup_epochs: epochs of linear warm-up
         min_lr: where 'cosine' ends
         layer_decay: rates of the encoder's layers fall by this factor towards its input
@@ -120,6 +138,7 @@ class PretrainingOptions:
     weight_decay: float = 0.05
     decay_norm_and_bias: bool = False
     schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    milestones: list[float] = field(default_factory=list)
     warmup_epochs: float = 1.0
     min_lr: float = 0.0
     layer_decay: float | None = None
@@ -153,16 +172,13 @@ def run(config: Any) -> None:
             check_name(options.name, options.path)
             check_parts(options.name, options.train, options.val)
         check_limits(asdict(system) | asdict(training) | asdict(how), "expected --")
-        if system.system == "stars" and system.encoder is None:
-            raise ValueError(
-                "stars tunes an encoder: give --encoder (OUT/model of another stgraph pretrain)"
-            )
+        check_system(system)
         out = _default_out(sets, system, training) if how.out is None else how.out
         check_out_folder(out)
         transform = build_transform(system.transform)
         augment = build_transform(system.augment)
-        masking, target = _masking(system), _target(system)
-    train = _joined([_part(options, options.train) for options in sets])
+        masking, target, views = build_masking(system), build_target(system), build_views(system)
+    train = _joined([_left(_part(options, options.train), options) for options in sets])
     val = None
     if sets[0].val != "none":
         val = _part(sets[0], sets[0].val)
@@ -177,7 +193,7 @@ def run(config: Any) -> None:
         check_classes=False,
     )
     torch.manual_seed(training.seed)
-    objective, inside = _objective(system, train, masking, target, transform)
+    objective, inside = build_objective(system, train, masking, target, views, transform)
     task = Pretraining(
         objective,
         transform=None if inside else transform,
@@ -188,6 +204,7 @@ def run(config: Any) -> None:
         weight_decay=training.weight_decay,
         decay_norm_and_bias=training.decay_norm_and_bias,
         schedule=training.schedule,
+        milestones=training.milestones,
         warmup_epochs=training.warmup_epochs,
         min_lr=training.min_lr,
         layer_decay=training.layer_decay,
@@ -234,90 +251,23 @@ def _part(options: PretrainingData, part: str) -> Any:
     return open_part(options.name, options.path, part, options.protocol, options.args)
 
 
+def _left(part: Any, options: PretrainingData) -> Any:
+    """A part without the classes to leave out; facts then hold their numbers."""
+    if options.leave_out is None:
+        return part
+    from stgraph.evaluation import hold_out_classes, without_classes
+    from stgraph.tasks.data import source_labels
+
+    if options.leave_out == "novel":
+        number = len(part.class_names or ()) or int(source_labels(part).max()) + 1
+        options.leave_out = list(hold_out_classes(number))
+    return without_classes(part, options.leave_out)
+
+
 def _joined(parts: list[Any]) -> Any:
     from stgraph.tasks import JoinedParts
 
     return parts[0] if len(parts) == 1 else JoinedParts(parts)
-
-
-def _masking(options: SystemOptions) -> Any:
-    """The masking by its name; None for the system's own."""
-    import stgraph.objectives as room
-
-    if options.masking is None and options.ratio is None:
-        return None
-    makers = {
-        "motion": room.MotionAware,
-        "tokens": room.RandomTokens,
-        "joints": room.RandomJoints,
-        "parts": room.BodyParts,
-        "tubes": room.Tubes,
-        "frames": room.Frames,
-    }
-    name = options.masking or {"mamp": "motion", "skeletonmae": "parts"}.get(options.system, "")
-    if name not in makers:
-        raise ValueError(f"unknown masking {name!r}; known are {', '.join(makers)}")
-    return makers[name](**({} if options.ratio is None else {"ratio": options.ratio}))
-
-
-def _target(options: SystemOptions) -> Any:
-    """The target by its name; None for the system's own."""
-    import stgraph.objectives as room
-
-    makers = {"motion": room.Motion, "coordinates": room.Coordinates, "bones": room.Bones}
-    if options.target is None:
-        return None
-    if options.target not in makers:
-        raise ValueError(f"unknown target {options.target!r}; known are {', '.join(makers)}")
-    return makers[options.target]()
-
-
-def _objective(
-    options: SystemOptions, train: Any, masking: Any, target: Any, transform: Any
-) -> tuple[Any, bool]:
-    """The objective, and whether the transform is a part of it."""
-    import stgraph.objectives as room
-    from stgraph.tasks import load_network
-
-    encoder: Any = None if options.encoder is None else load_network(options.encoder)
-    layouts = _layouts(train)
-    if options.bound and len(layouts) > 1:
-        raise ValueError(
-            "--bound true gives joints of one layout embeddings; the sets have several"
-        )
-    layout = layouts[0] if options.bound else None
-    extra = options.system_args
-    try:
-        if options.system == "stars":
-            return room.stars(encoder, queue_size=options.queue_size, **extra), False
-        parts: Any = {"encoder": encoder, "masking": masking, "target": target}
-        parts["transform"] = transform
-        if options.system == "skeletonmae":
-            dims = _dims(train)
-            sizes: Any = {"width": options.width, "depth": options.depth, "in_channels": dims}
-            return room.skeletonmae(layout, num_dims=dims, **sizes, **parts, **extra), True
-        return room.mamp(
-            layout,
-            width=options.width,
-            depth=options.depth,
-            num_heads=options.heads,
-            patch_size=options.patch_size,
-            decoder_depth=options.decoder_depth,
-            num_dims=_dims(train),
-            **parts,
-            **extra,
-        ), True
-    except TypeError as error:
-        raise ValueError(f"the system {options.system} does not take that: {error}") from None
-
-
-def _layouts(train: Any) -> list[Any]:
-    store = train.store
-    return list(dict.fromkeys(getattr(store, "layouts", None) or (store.layout,)))
-
-
-def _dims(train: Any) -> int:
-    return int(train.store.batch(train.indices()[:1]).pos.size(1))
 
 
 def _default_out(
@@ -339,6 +289,9 @@ def _say_what(
     names = ", ".join(title_of(options.name) for options in sets)
     val = "" if data.val is None else f", {len(data.val):,} to watch the loss"
     say(f"data    {names}: {count(len(data.train), 'recording')} without labels{val}")
+    for options in sets:
+        if options.leave_out:
+            say(f"        without the classes {options.leave_out} of {title_of(options.name)}")
     say(f"model   {type(task.network).__name__}, {number:,} parameters")
     say(f"system  {system.system}")
     steps = count(data.batches_per_epoch, "step")

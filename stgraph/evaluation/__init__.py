@@ -58,7 +58,7 @@ from stgraph.evaluation.statistics import (
     rich_motion_statistics,
     visibility_statistics,
 )
-from stgraph.evaluation.subsets import hold_out_classes, labelled_subset
+from stgraph.evaluation.subsets import hold_out_classes, labelled_subset, without_classes
 from stgraph.evaluation.tables import (
     ResultRow,
     Summary,
@@ -126,6 +126,7 @@ protocols = [
     "with_classifier",
     "labelled_subset",
     "hold_out_classes",
+    "without_classes",
     "nearest_neighbours",
     "vote",
     "weighted_vote",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["hold_out_classes", "labelled_subset"]
+from stgraph.tasks import StoreSubset
+from stgraph.tasks.data import source_labels
+
+__all__ = ["hold_out_classes", "labelled_subset", "without_classes"]
 
 
 def labelled_subset(y: Tensor, share: float, seed: int = 0) -> Tensor:
@@ -49,3 +53,23 @@ def hold_out_classes(num_classes: int, share: float = 1 / 3, seed: int = 0) -> S
     """
     order = torch.randperm(num_classes, generator=torch.Generator().manual_seed(seed))
     return sorted(order[: round(num_classes * share)].tolist())
+
+
+def without_classes(source: Any, classes: Sequence[int]) -> StoreSubset:
+    """The recordings of a source that are of other classes.
+
+    Args:
+        source: A data set or a part of a store.
+        classes: Numbers of the classes to leave out.
+
+    Raises:
+        ValueError: if a class does not occur, or nothing is left.
+    """
+    y = source_labels(source)
+    missing = sorted(set(classes) - set(y.tolist()))
+    if missing:
+        raise ValueError(f"there is no recording of the classes {missing} to leave out")
+    keep = ~torch.isin(y, torch.tensor(list(classes)))
+    if not bool(keep.any()):
+        raise ValueError("without these classes no recording is left")
+    return StoreSubset(source, keep.nonzero().flatten())

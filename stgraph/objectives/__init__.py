@@ -13,6 +13,8 @@ from stgraph.objectives.contrast import (
     NearestNeighbourContrast,
     StarsPredictor,
     TwoViewContrast,
+    View,
+    apply_view,
     gather_rows,
     info_nce,
     multi_positive_nce,
@@ -52,7 +54,7 @@ from stgraph.objectives.reconstruction_loss import (
     smooth_l1,
     squared_error,
 )
-from stgraph.objectives.systems import mamp, skeletonclr, skeletonmae, stars
+from stgraph.objectives.systems import crossclr, mamp, skeletonclr, skeletonmae, stars
 from stgraph.objectives.target import (
     Bones,
     Coordinates,
@@ -62,7 +64,7 @@ from stgraph.objectives.target import (
     normalise_tokens,
 )
 
-published_systems = ["mamp", "stars", "skeletonmae", "skeletonclr"]
+published_systems = ["mamp", "stars", "skeletonmae", "skeletonclr", "crossclr"]
 masked = [
     "MaskedReconstruction",
     "MaskedEncoder",
@@ -107,6 +109,8 @@ contrastive = [
     "projection_head",
     "FeatureQueue",
     "gather_rows",
+    "View",
+    "apply_view",
 ]
 contrastive_losses = [
     "info_nce",

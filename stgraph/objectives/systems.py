@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from stgraph.nn import NodeDecoder, SkeletonGIN, SkeletonTransformer, TokenDecoder
-from stgraph.objectives.contrast import MomentumContrast, NearestNeighbourContrast
+from stgraph.objectives.contrast import (
+    CrossViewContrast,
+    MomentumContrast,
+    NearestNeighbourContrast,
+)
 from stgraph.objectives.mask_tokens import MaskTokens
 from stgraph.objectives.masked_reconstruction import MaskedReconstruction
 from stgraph.objectives.masking import BodyParts, MaskingFunction, MotionAware
 from stgraph.objectives.reconstruction_loss import ReconstructionLoss
 from stgraph.objectives.target import Coordinates, Motion, Target
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
+from stgraph.transforms import Stream
 
 Transform = Callable[[SkeletonGraph], SkeletonGraph]
 
@@ -188,3 +193,45 @@ def skeletonclr(
         **options: Further ones of :class:`MomentumContrast`.
     """
     return MomentumContrast(encoder, queue_size=queue_size, views=views, **options)
+
+
+def crossclr(
+    encoders: Mapping[str, nn.Module],
+    views: Sequence[Any],
+    *,
+    queue_size: int = 32_768,
+    mine_from: int = 150,
+    streams: Mapping[str, Any] | None = None,
+    momentum: float = 0.999,
+    temperature: float = 0.07,
+    width: int = 128,
+    **options: Any,
+) -> CrossViewContrast:
+    """CrosSCLR: momentum contrast of streams that mine each other's positives, from `"3D Human
+    Action Representation Learning via Cross-View Consistency Pursuit"
+    <https://arxiv.org/abs/2104.14466>`_.
+
+    Args:
+        encoders: For each stream one of its own, for instance of ``joint``, ``joint_motion`` and
+            ``bone``.
+        views: Two transforms of batches; shear and a temporal crop as published.
+        queue_size: Entries of each queue.
+        mine_from: Epoch from which streams mine; 150 of 300 as published.
+        streams: For each stream what makes its encoder's input of a view; by default
+            :class:`~stgraph.transforms.Stream` of its name.
+        momentum: See :class:`MomentumContrast`.
+        temperature: See :class:`MomentumContrast`.
+        width: See :class:`MomentumContrast`.
+        **options: Further ones of :class:`CrossViewContrast`.
+    """
+    shared: Any = {"momentum": momentum, "temperature": temperature, "width": width}
+    return CrossViewContrast(
+        {
+            name: MomentumContrast(encoder, queue_size=queue_size, **shared)
+            for name, encoder in encoders.items()
+        },
+        {name: Stream(name) for name in encoders} if streams is None else streams,
+        views=views,
+        mine_from=mine_from,
+        **options,
+    )

@@ -22,7 +22,9 @@ class Pretraining(TrainingTask):
     Args:
         objective: A module with an ``encoder``; called as ``objective(batch, generator)``, it gives
             a loss and figures to log (:class:`~stgraph.objectives.ObjectiveOutput`). If it has
-            ``after_step()``, that is called after every step of the optimiser.
+            ``after_step()``, that is called after every step of the optimiser; likewise
+            ``set_epoch(epoch)`` before every epoch. If it has ``encoders`` (by name), all of them
+            are saved.
         transform: See :class:`~stgraph.tasks.TrainingTask`, as all options not named here. What
             must not see hidden joints belongs into the objective.
         augment: Likewise.
@@ -71,6 +73,11 @@ class Pretraining(TrainingTask):
     def forward(self, batch: SkeletonGraph) -> Tensor:
         """Embeddings [B, D] of a batch as it was read."""
         return self.network(self.prepare(batch))
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        if hasattr(self.objective, "set_epoch"):
+            self.objective.set_epoch(self.current_epoch)
 
     def training_step(self, batch: SkeletonGraph, batch_idx: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.step_seed(batch_idx, 1))

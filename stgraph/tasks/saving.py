@@ -22,6 +22,8 @@ from stgraph.tasks.specs import build_part, build_transform, describe_part, desc
 TASK_NAME = "task.json"
 #: Folder of the decoder within that of a pre-trained encoder.
 DECODER_NAME = "decoder"
+#: Folder of the encoders of further streams.
+STREAMS_NAME = "streams"
 _MASK_TOKENS = "mask_tokens.safetensors"
 _KINDS: dict[str, Any] = {
     "num_classes": int,
@@ -95,7 +97,8 @@ def save_pretraining(
     task: Pretraining, folder: str | Path, facts: Mapping[str, Any] | None = None
 ) -> None:
     """Writes the encoder (``config.json``, ``model.safetensors``) and ``task.json``; of a
-    :class:`~stgraph.objectives.MaskedReconstruction` also the decoder, into ``decoder``.
+    :class:`~stgraph.objectives.MaskedReconstruction` also the decoder, into ``decoder``; of several
+    streams also every encoder, into ``streams``.
 
     Args:
         task: The trained task; its encoder has ``save_pretrained``.
@@ -105,19 +108,14 @@ def save_pretraining(
     Raises:
         ValueError: if the encoder cannot be saved.
     """
-    encoder = task.network
-    if not isinstance(encoder, PretrainedMixin):
-        raise ValueError(f"a {type(encoder).__name__} has no 'save_pretrained'")
-    encoder.save_pretrained(folder)
     objective = task.objective
+    encoders = getattr(objective, "encoders", {})
+    for name, encoder in encoders.items():
+        own = _describe_pretraining(task, facts, objective.streams[name])
+        _save_encoder(encoder, Path(folder) / STREAMS_NAME / name, own)
+    after = objective.streams[objective.main] if encoders else None
+    description = _describe_pretraining(task, facts, after)
     inner = describe_transform(getattr(objective, "transform", None))
-    description = {
-        "task": "pretraining",
-        "version": 1,
-        "objective": type(objective).__name__,
-        "transform": describe_transform(task.transform) + inner,
-        "facts": dict(facts or {}),
-    }
     if isinstance(objective, MaskedReconstruction) and isinstance(
         objective.decoder, PretrainedMixin
     ):
@@ -132,6 +130,29 @@ def save_pretraining(
             # what stands before hiding, and what after
             "transform": inner,
         }
+    _save_encoder(task.network, folder, description)
+
+
+def _describe_pretraining(
+    task: Pretraining, facts: Mapping[str, Any] | None, stream: Any = None
+) -> dict[str, Any]:
+    """What ``task.json`` says of an encoder; ``stream``: what makes its input."""
+    inner = getattr(task.objective, "transform", None)
+    return {
+        "task": "pretraining",
+        "version": 1,
+        "objective": type(task.objective).__name__,
+        "transform": [
+            item for part in (task.transform, inner, stream) for item in describe_transform(part)
+        ],
+        "facts": dict(facts or {}),
+    }
+
+
+def _save_encoder(encoder: Any, folder: str | Path, description: dict[str, Any]) -> None:
+    if not isinstance(encoder, PretrainedMixin):
+        raise ValueError(f"a {type(encoder).__name__} has no 'save_pretrained'")
+    encoder.save_pretrained(folder)
     _write_description(folder, description)
 
 

@@ -99,6 +99,63 @@ def test_stars_tunes_the_upper_half_of_the_encoder_of_another_run(
     assert all(name.startswith(("stack.blocks.1", "stack.norm")) for name in moved)
 
 
+@pytest.mark.parametrize("backbone", ["stgcn", "gin", "transformer"])
+def test_skeletonclr_contrasts_two_views(
+    stgraph: Run, store: Path, tmp_path: Path, backbone: str
+) -> None:
+    result = stgraph(
+        *("pretrain", "--system", "skeletonclr", "--backbone", backbone, "--queue_size", 16),
+        *("--data.name", "store", "--data.path", store, "--out", tmp_path / "run", *TINY),
+    )
+    assert result.code == 0, result.err
+    assert "system  skeletonclr" in result.out
+    evaluated = stgraph(
+        "evaluate", "--model", tmp_path / "run" / "model", "--protocols", "[knn, linear]"
+    )
+    assert evaluated.code == 0, evaluated.err
+
+
+def test_crossclr_saves_the_encoder_of_every_stream(
+    stgraph: Run, store: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "run" / "model"
+    result = stgraph(
+        *("pretrain", "--config", "crossclr", "--queue_size", 16, "--system_args.mine_from", 1),
+        *("--data.name", "store", "--data.path", store, "--out", model.parent, *TINY),
+    )
+    assert result.code == 0, result.err
+    names = sorted(folder.name for folder in (model / "streams").iterdir())
+    assert names == ["bone", "joint", "joint_motion"]
+    weights = [load_file(model / "streams" / name / "model.safetensors") for name in names]
+    main = load_file(model / "model.safetensors")
+    assert all(torch.equal(main[key], weights[1][key]) for key in main)
+    assert any(not torch.equal(main[key], weights[0][key]) for key in main)
+    for folder in (model, model / "streams" / "bone"):
+        evaluated = stgraph("evaluate", "--model", folder, "--protocols", "[knn]")
+        assert evaluated.code == 0, evaluated.err
+
+
+def test_classes_are_left_out_for_few_shot_protocols(
+    stgraph: Run, store: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    data = ["--data.name", "store", "--data.path", store, "--data.leave_out", "novel"]
+    result = stgraph("pretrain", *data, "--out", out, *TINY)
+    assert result.code == 0, result.err
+    assert "without the classes [" in result.out
+    facts = json.loads((out / "model" / "task.json").read_text())["facts"]
+    left_out = facts["data"][0]["leave_out"]
+    assert len(left_out) == 1
+    shown = stgraph("evaluate", "--model", out / "model", "--protocols", "[fewshot]")
+    assert shown.code == 0, shown.err
+    assert f"few-shot: classes {left_out}\n" in shown.out
+    other = [label for label in range(3) if label not in left_out]
+    shown = stgraph(
+        "evaluate", "--model", out / "model", "--protocols", "[fewshot]", "--novel", str(other)
+    )
+    assert f"pre-training has seen {other}" in shown.out
+
+
 def test_skeletonmae_learns_an_encoder_of_poses(stgraph: Run, tmp_path: Path) -> None:
     layout_store = tmp_path / "poses.safetensors"
     Store.write(layout_store, make_graphs(12))
@@ -154,6 +211,11 @@ def test_every_recipe_is_one_that_the_parser_takes(stgraph: Run, recipe: str) ->
     ("arguments", "message"),
     [
         (["--system", "stars"], "stars tunes an encoder: give --encoder"),
+        (["--system", "skeletonclr", "--masking", "parts"], "skeletonclr hides nothing"),
+        (["--system", "skeletonclr", "--target", "bones"], "skeletonclr fills in nothing"),
+        (["--views", "[Flip]"], "mamp contrasts no views: leave out --views"),
+        (["--backbone", "stgcn"], "the backbone of mamp is transformer (got stgcn)"),
+        (["--system", "crossclr", "--encoder", "x"], "crossclr begins with new encoders"),
         (["--masking", "stencil"], "unknown masking 'stencil'; known are motion, tokens"),
         (["--target", "moon"], "unknown target 'moon'; known are motion, coordinates, bones"),
         (["--more", "[{nam: x}]"], "--more expected sets as {name, path"),

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stgraph.evaluation import without_classes
+from stgraph.tasks.data import source_labels
+
 TINY = ["--sets", "kth_synthetic", "--seeds", "1", "--epochs", "1", "--tune-epochs", "1"]
 TINY += ["--width", "8", "--depth", "2", "--heads", "2", "--decoder-depth", "1"]
 TINY += ["--recordings", "24", "--batch-size", "12", "--tune-batch-size", "12"]
@@ -54,8 +57,8 @@ def test_few_shot_classes_are_kept_from_pretraining(script):
     named = script.common.named_set("kth_synthetic")
     classes = script.common.novel_classes(named)
     assert len(classes) == 2
-    left = script.common.without_classes(named.part("trainval"), classes)
-    labels = script.common.source_labels(left)
+    left = without_classes(named.part("trainval"), classes)
+    labels = source_labels(left)
     assert len(left)
     assert not set(labels.tolist()) & set(classes)
 

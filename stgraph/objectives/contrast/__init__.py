@@ -16,8 +16,11 @@ from stgraph.objectives.contrast.momentum import (
 from stgraph.objectives.contrast.nearest_neighbour import NearestNeighbourContrast, StarsPredictor
 from stgraph.objectives.contrast.queue import FeatureQueue
 from stgraph.objectives.contrast.two_views import BootstrapContrast, TwoViewContrast
+from stgraph.objectives.contrast.views import View, apply_view
 
 __all__ = [
+    "View",
+    "apply_view",
     "BootstrapContrast",
     "TwoViewContrast",
     "CrossViewContrast",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,10 +13,9 @@ from torch.nn import functional as F
 from stgraph.objectives.contrast.gathering import gather_rows
 from stgraph.objectives.contrast.losses import info_nce, multi_positive_nce
 from stgraph.objectives.contrast.queue import FeatureQueue
+from stgraph.objectives.contrast.views import View, apply_view, two_views
 from stgraph.objectives.output import ObjectiveOutput
 from stgraph.skeleton import SkeletonGraph
-
-View = Callable[..., SkeletonGraph]
 
 
 def projection_head(width: int, out: int = 128) -> nn.Sequential:
@@ -53,7 +52,7 @@ class MomentumContrast(nn.Module):
         width: D, what the head gives.
         momentum: m.
         temperature: :math:`\tau`.
-        views: Two transforms of batches, called with a ``generator``; None: no alteration.
+        views: Two transforms of batches (:func:`apply_view`); None: no alteration.
 
     Raises:
         ValueError: if there are not two views.
@@ -117,15 +116,6 @@ class MomentumContrast(nn.Module):
         self.queue.enqueue(gather_rows(key)[0])
 
 
-def two_views(
-    batch: SkeletonGraph, views: Sequence[View] | None, generator: torch.Generator | None
-) -> tuple[SkeletonGraph, SkeletonGraph]:
-    """A batch twice, each through its view."""
-    if views is None:
-        return batch, batch
-    return views[0](batch, generator=generator), views[1](batch, generator=generator)
-
-
 class CrossViewContrast(nn.Module):
     r"""Momentum contrast of several streams that mine each other's positives, from `"3D Human
     Action Representation Learning via Cross-View Consistency Pursuit"
@@ -146,7 +136,7 @@ class CrossViewContrast(nn.Module):
         contrasts: For each stream a :class:`MomentumContrast` with queues of one size; what they
             see is made here, their own views are not used.
         streams: For each stream a transform from a view to what its encoder takes.
-        views: Two transforms of batches, called with a ``generator``; None: no alteration.
+        views: Two transforms of batches (:func:`apply_view`); None: no alteration.
         top: Entries that a stream gives another.
         context: Whether products of similarities are logits too.
         mine_from: Epoch (counted from 0) from which streams mine; see :meth:`set_epoch`.
@@ -200,6 +190,11 @@ class CrossViewContrast(nn.Module):
         """The encoder of the main stream."""
         return self.contrasts[self.main].encoder
 
+    @property
+    def encoders(self) -> dict[str, Any]:
+        """The encoders of all streams."""
+        return {name: contrast.encoder for name, contrast in self.contrasts.items()}
+
     def set_epoch(self, epoch: int) -> None:
         """Says which epoch of training it is, counted from 0."""
         self.epoch = epoch
@@ -211,14 +206,16 @@ class CrossViewContrast(nn.Module):
         first, second = two_views(batch, self.views, generator)
         contrasts: dict[str, Any] = dict(self.contrasts.items())
         mining = self.epoch >= self.mine_from
-        query = {name: c.query(self.streams[name](first)) for name, c in contrasts.items()}
+        query = {
+            name: c.query(apply_view(self.streams[name], first)) for name, c in contrasts.items()
+        }
         if self.training:
             moved = list(contrasts)
             if mining and self.published_updates:
                 moved = moved[1:2]
             for name in moved:
                 contrasts[name].move_keys()
-        key = {name: c.key(self.streams[name](second)) for name, c in contrasts.items()}
+        key = {name: c.key(apply_view(self.streams[name], second)) for name, c in contrasts.items()}
         losses = self.mined(query, key) if mining else self.alone(query, key)
         if self.training:
             for name, contrast in contrasts.items():

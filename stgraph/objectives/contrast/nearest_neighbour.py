@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,9 @@ from torch.nn import functional as F
 from stgraph.objectives.contrast.gathering import gather_rows
 from stgraph.objectives.contrast.losses import nearest_neighbour_nce
 from stgraph.objectives.contrast.queue import FeatureQueue
+from stgraph.objectives.contrast.views import View, apply_view
 from stgraph.objectives.output import ObjectiveOutput
 from stgraph.skeleton import SkeletonGraph
-
-View = Callable[..., SkeletonGraph]
 
 
 class StarsPredictor(nn.Sequential):
@@ -68,8 +67,8 @@ class NearestNeighbourContrast(nn.Module):
         predictor: h; by default :class:`StarsPredictor`.
         queue_size: Entries of the queue; 32,768 as published.
         temperature: :math:`\tau`.
-        views: None: one view, unaltered; else one or two transforms of batches, called with a
-            ``generator``.
+        views: None: one view, unaltered; else one or two transforms of batches
+            (:func:`apply_view`).
         top: Draw the neighbour among so many nearest.
         width: Width of :math:`\mathbf{z}`, if the projector changes it.
         predictor_width: Hidden width of the default predictor.
@@ -119,8 +118,7 @@ class NearestNeighbourContrast(nn.Module):
             views = [views[0], views[0]]
         features = []
         for view in views:
-            seen = batch if view is None else view(batch, generator=generator)
-            features.append(self.encoder(seen))
+            features.append(self.encoder(apply_view(view, batch, generator)))
         return self.contrast(features, getattr(batch, "number", None), generator)
 
     def contrast(

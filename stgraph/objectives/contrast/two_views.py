@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from stgraph.objectives.contrast.gathering import gather_rows
 from stgraph.objectives.contrast.losses import nt_xent, regression_loss
-from stgraph.objectives.contrast.momentum import View, follow, projection_head, two_views
+from stgraph.objectives.contrast.momentum import follow, projection_head
+from stgraph.objectives.contrast.views import View, two_views
 from stgraph.objectives.output import ObjectiveOutput
 from stgraph.skeleton import SkeletonGraph
 
@@ -25,7 +26,7 @@ class TwoViewContrast(nn.Module):
 
     Args:
         encoder: Gives one embedding a recording, of ``encoder.out_channels``.
-        views: Two transforms of batches, called with a ``generator``.
+        views: Two transforms of batches (:func:`apply_view`).
         head: Embedding to what is contrasted; by default two layers.
         width: What the default head gives.
         temperature: Of the loss.
@@ -73,7 +74,7 @@ class BootstrapContrast(nn.Module):
 
     Args:
         encoder: Gives one embedding a recording, of ``encoder.out_channels``.
-        views: Two transforms of batches, called with a ``generator``.
+        views: Two transforms of batches (:func:`apply_view`).
         width: What projector and predictor give.
         hidden: Their width between.
         momentum: m.
