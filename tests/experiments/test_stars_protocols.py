@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from stgraph.evaluation import without_classes
 from stgraph.tasks.data import source_labels
@@ -82,3 +84,19 @@ def test_the_paper_s_size_is_a_preset(script):
     budget = script.common.chosen_budget(options)
     assert (budget.width, budget.depth, budget.decoder_depth, budget.heads) == (256, 8, 5, 8)
     assert (budget.queue_size, budget.predictor_width, budget.epochs) == (32_768, 4096, 3)
+
+
+@pytest.mark.slow
+def test_the_papers_size_trains_for_two_steps(script, tmp_path):
+    budget = replace(script.common.PRESETS["paper"], epochs=2, tune_epochs=2, recordings=4)
+    named = script.common.named_set("kth_synthetic")
+    encoders = script.Study(tmp_path, [named], "own", budget, 0).encoders()
+    assert list(encoders) == ["mamp", "stars"]
+    for encoder in encoders.values():
+        assert (encoder.config["width"], encoder.config["depth"]) == (256, 8)
+        assert all(bool(p.isfinite().all()) for p in encoder.parameters())
+    queue = torch.load(
+        tmp_path / "runs" / "stars-kth_synthetic-s0" / "last.ckpt",
+        weights_only=True,
+    )["state_dict"]["objective.queue.features"]
+    assert queue.shape == (32_768, 256)

@@ -18,10 +18,10 @@ from stgraph.objectives import (
     Tubes,
 )
 from stgraph.skeleton import SkeletonGraph
-from stgraph.testing import randomise_norms
+from stgraph.testing import random_batch, randomise_norms
 from stgraph.transforms import BodyUnits, CenterJoint, Stream
 from stgraph.transforms.base import with_nodes
-from tests.laws.encoders import BODY
+from tests.laws.encoders import BODY, HAND
 from tests.objectives.samples import recordings, tiny_objective
 
 MASKINGS = {
@@ -66,6 +66,26 @@ def test_learned_vectors_stand_for_what_an_encoder_of_nodes_must_not_see(
     masking, network, body_with_parts
 ):
     check(MASKINGS[masking], None, body_with_parts, node_encoder(network))
+
+
+@pytest.mark.parametrize("network", ["GIN", "any layout"])
+def test_nor_do_encoders_of_nodes_see_it_in_a_batch_of_mixed_layouts(network):
+    encoder = node_encoder("GIN") if network == "GIN" else None
+    if encoder is None:
+        sizes = {"channels": [4, 6], "strides": [1, 2], "temporal_kernel": 3}
+        free = {"layout": None, "edge_importance": False, "data_norm": "channel"}
+        encoder = MaskTokens(randomise_norms(STGCN(3, **sizes, **free)))
+    encoder.eval().double()
+    batch = random_batch([[5], [4, 2]], [BODY, HAND], dtype=torch.float64)
+    tokens = make_tokens(batch, 1)
+    hidden = RandomTokens(0.5)(batch, tokens, torch.Generator().manual_seed(0))
+    away = torch.zeros(batch.pos.size(0), dtype=torch.bool)
+    away[tokens.node[hidden, 0]] = True
+    out = encoder.encode(batch, tokens, ~hidden)
+    other = torch.where(away[:, None], torch.full_like(batch.pos, 1e3), batch.pos)
+    assert torch.equal(encoder.encode(with_nodes(batch, pos=other), tokens, ~hidden), out)
+    moved = torch.where(away[:, None], batch.pos, batch.pos + 1.0)
+    assert not torch.equal(encoder.encode(with_nodes(batch, pos=moved), tokens, ~hidden), out)
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
