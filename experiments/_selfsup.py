@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from torch import nn
 
 from stgraph.cli.sets import dataset_classes, open_part
@@ -75,9 +76,16 @@ class Budget:
         heads: Heads of its attention.
         patch_size: Poses of a token.
         decoder_depth: Blocks of the decoder.
+        frames: Frames that recordings are resized to; 0: as they are.
+        masking: What is hidden: motion or tokens.
+        ratio: Share to hide.
+        target: What is filled in: motion or coordinates.
         epochs: Passes of masked pre-training.
+        steps: Its steps instead, so that sets of any size train alike.
         tune_epochs: Passes of contrastive tuning.
+        tune_steps: Its steps instead.
         finetune_epochs: Passes of fine-tuning.
+        finetune_steps: Its steps instead.
         batch_size: Recordings of a step of masked pre-training.
         tune_batch_size: The same of tuning.
         lr: Highest learning rate.
@@ -92,10 +100,17 @@ class Budget:
     heads: int = 4
     patch_size: int = 4
     decoder_depth: int = 2
+    frames: int = 32
+    masking: str = "tokens"
+    ratio: float = 0.6
+    target: str = "coordinates"
     epochs: int = 100
+    steps: int | None = 4000
     tune_epochs: int = 20
+    tune_steps: int | None = 600
     finetune_epochs: int = 40
-    batch_size: int = 32
+    finetune_steps: int | None = 600
+    batch_size: int = 16
     tune_batch_size: int = 64
     lr: float = 1e-3
     queue_size: int = 2048
@@ -111,8 +126,15 @@ PRESETS = {
         depth=8,
         heads=8,
         decoder_depth=5,
+        frames=120,
+        masking="motion",
+        ratio=0.9,
+        target="motion",
         epochs=400,
+        steps=None,
+        tune_steps=None,
         finetune_epochs=100,
+        finetune_steps=None,
         batch_size=128,
         tune_batch_size=128,
         queue_size=32_768,
@@ -120,6 +142,14 @@ PRESETS = {
         layer_decay=0.2,
     ),
 }
+
+
+WORDS = {float: "X", int: "N", str: "WORD"}
+
+
+def passes(epochs: int, steps: int | None, recordings: int, batch_size: int) -> int:
+    """Passes over a set: so many, or those that make so many steps."""
+    return epochs if steps is None else max(round(steps * batch_size / recordings), 1)
 
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
@@ -132,9 +162,9 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         help="quick: a small network for two cores; paper: that of the papers (days there)",
     )
     for name, value in vars(Budget()).items():
-        kind = float if isinstance(value, float) else int
+        kind = type(value) if isinstance(value, float | str) else int
         option = "--" + name.replace("_", "-")
-        group.add_argument(option, type=kind, metavar="X" if kind is float else "N")
+        group.add_argument(option, type=kind, metavar=WORDS[kind])
 
 
 def chosen_budget(options: argparse.Namespace) -> Budget:
@@ -167,6 +197,7 @@ def pretrained(
     batch_size: int,
     seed: int,
     facts: dict[str, Any],
+    snapshots: int = 0,
 ) -> Any:
     """The encoder of a stage of pre-training; trains what is not finished yet.
 
@@ -178,14 +209,42 @@ def pretrained(
         batch_size: Recordings of a step.
         seed: Of everything.
         facts: What the run is.
+        snapshots: Number of encoders to keep on the way, in ``snapshots``.
     """
     torch.manual_seed(seed)
     objective, options = make()
     task = Pretraining(objective, **options)
     data = SkeletonDataModule(train, batch_size=batch_size, numbered=True, check_classes=False)
     print(f"  {folder.name}: {len(train)} recordings, {epochs} passes", flush=True)
-    fit_task(task, data, max_epochs=epochs, out=folder, seed=seed, select="last", facts=facts)
+    kept = [Snapshots(folder / "snapshots", max(epochs // snapshots, 1))] if snapshots else []
+    fit_task(
+        task,
+        data,
+        max_epochs=epochs,
+        out=folder,
+        seed=seed,
+        select="last",
+        facts=facts,
+        callbacks=kept,
+    )
     return load_network(folder / "model")
+
+
+class Snapshots(Callback):
+    """Saves the encoder every so many passes, as ``pass-0020``.
+
+    Args:
+        folder: Where to.
+        every: Passes between.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder, every
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        done = trainer.current_epoch + 1
+        if done % self.every == 0:
+            pl_module.network.save_pretrained(self.folder / f"pass-{done:04d}")
 
 
 def evaluation_of(
@@ -248,7 +307,7 @@ def as_rows(
             split=part,
             model=model,
             stream="joint",
-            setting=setting if setting.endswith("from-scratch") else f"{setting} {word}",
+            setting=setting if setting.endswith("from-scratch") else f"{setting} {word}".strip(),
             seed=seed,
             metric=metric,
             value=value,

@@ -1,22 +1,26 @@
 """Does contrastive tuning separate what masked pre-training has learned? MAMP against STARS.
 
-Encoders are pre-trained without labels by MAMP, and tuned by STARS, on each set's own training
-part and on those of all sets together (of any joints); every protocol then measures them on every
-set: nearest neighbour, linear probe, few-shot (on classes that were left out of pre-training),
-fine-tuning with all labels and with a tenth of them, the latter beside training from scratch.
-Raw poses' nearest neighbour and an encoder without any training stand beside. The last epoch
-counts everywhere; test recordings are only looked at.
+Encoders are pre-trained without labels by filling in what is hidden (``mamp``), then tuned by
+contrast with nearest neighbours: as STARS does, one unaltered view, the upper half of the encoder
+(``stars``); and with two altered views, the whole encoder (``stars-views``). They learn on a set's
+own training part (``own``), on those of all sets together, of any joints (``all``), or on another
+set alone (``from-SET``: transfer). Every protocol measures them on every set: nearest neighbour,
+linear probe, few-shot (on classes that were left out of pre-training), fine-tuning with all labels
+and with a tenth of them, the latter beside training from scratch. Raw poses' nearest neighbour and
+an encoder without any training stand beside. The last epoch counts everywhere; test recordings are
+only looked at.
 
 Examples:
     python experiments/stars_protocols.py --sets nw_ucla=nw_ucla.tar.xz
-    python experiments/stars_protocols.py --sets nw_ucla=PATH utd_mhad=PATH --pretrain own all
-    python experiments/stars_protocols.py --sets kth_synthetic --epochs 5 --protocols knn linear
+    python experiments/stars_protocols.py --sets nw_ucla=PATH utd_mhad=PATH --corpora own all
+    python experiments/stars_protocols.py --sets kth_synthetic --steps 50 --protocols knn linear
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +29,52 @@ import torch
 from _running import positive_int, results_folder, run
 from torch_geometric.transforms import Compose
 
+from stgraph.cli.systems import dims_of
 from stgraph.evaluation import (
     EncoderEvaluation,
     merge_results,
     nearest_neighbour_pose,
+    read_results,
     results_markdown,
     without_classes,
 )
 from stgraph.files import write_atomically
 from stgraph.nn import SkeletonTransformer
-from stgraph.objectives import MotionAware, mamp, stars
+from stgraph.objectives import Coordinates, Motion, MotionAware, RandomTokens, mamp, stars
+from stgraph.tasks import load_network
 from stgraph.tasks.data import source_labels
-from stgraph.transforms import BodyUnits, BridgeGaps, RandomRotate, RandomTimeCrop
+from stgraph.transforms import (
+    BodyUnits,
+    BridgeGaps,
+    FaceForward,
+    RandomRotate,
+    RandomTimeCrop,
+    ResampleTime,
+)
+from stgraph.viz import draw_learning_curves, draw_scores, save_figure
 
 PROTOCOLS = ("knn", "linear", "fewshot", "finetune", "semi")
+CORPORA = ("own", "all", "transfer")
+STAGES = ("mamp", "stars", "stars-views")
 TABLE = "table.csv"
-#: What an encoder sees of a recording.
-TRANSFORM = Compose([BridgeGaps(), BodyUnits()])
+SNAPSHOTS = 5
 
 
-def augment(dims: int) -> Any:
+def before_hiding(frames: int) -> Any:
+    """What is done to a recording before anything is hidden: it faces forward, at one length."""
+    resized = [ResampleTime(frames)] if frames else []
+    return Compose([BridgeGaps(), FaceForward(), *resized])
+
+
+def augment() -> Any:
     """Random changes in masked pre-training, as published: a crop in time and a small rotation."""
     return Compose([RandomTimeCrop(part=(0.5, 1.0), min_frames=8), RandomRotate(17.2)])
+
+
+def view(dims: int) -> Any:
+    """One of two views of the contrast: a stretch of time, turned (in 3-D about y by most)."""
+    turn = RandomRotate((10.0, 40.0, 10.0)) if dims == 3 else RandomRotate(10.0)
+    return Compose([RandomTimeCrop(part=(0.5, 1.0), min_frames=8), turn])
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -57,7 +85,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--sets", type=common.named_set, nargs="+", required=True, metavar="KEY=PATH"
     )
-    parser.add_argument("--pretrain", nargs="+", choices=("own", "all"), default=["own"])
+    parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=["own"])
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS))
     parser.add_argument("--seeds", type=positive_int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -67,14 +96,18 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 class Study:
-    """One seed of one corpus: its two encoders, and what they are worth.
+    """One seed of one corpus: its encoders, and what they are worth.
 
     Args:
         out: Folder of the experiment.
         sets: The corpus.
-        word: ``"own"`` or ``"all"``.
+        word: How results call the corpus.
         budget: How large and how long.
         seed: Of everything.
+        asked: Sets to measure on; by default those of the corpus.
+        stages: Which encoders to measure; masked pre-training is always the first.
+        bound: Whether joints have an embedding each, or are known by name, hops, part and side; by
+            default where there is one set, and it alone is asked.
     """
 
     def __init__(
@@ -84,84 +117,114 @@ class Study:
         word: str,
         budget: common.Budget,
         seed: int,
+        asked: Sequence[common.Named] | None = None,
+        stages: Sequence[str] = STAGES,
+        bound: bool | None = None,
     ) -> None:
         self.out, self.sets, self.word = out, sets, word
         self.budget, self.seed = budget, seed
+        self.measured_on = sets if asked is None else asked
+        self.stages = stages
+        self.bound = len(sets) == 1 and asked is None if bound is None else bound
+        self.before = before_hiding(budget.frames)
+        self.transform = Compose([*self.before.transforms, BodyUnits()])
 
-    def encoders(self, novel: bool = False) -> dict[str, SkeletonTransformer]:
-        """The encoders of both stages; ``novel``: pre-trained without the new classes."""
-        b = self.budget
+    def train(self, novel: bool) -> Any:
+        """What the encoders learn on; ``novel``: without the new classes."""
         parts = []
         for named in self.sets:
             part = named.part("trainval")
             if novel:
                 part = without_classes(part, common.novel_classes(named))
-            parts.append(common.capped(part, b.recordings))
-        train = common.joined(parts)
-        dims = int(train.store.batch(train.indices()[:1]).pos.size(1))
-        layout = None if len(self.sets) > 1 else train.store.layout
+            parts.append(common.capped(part, self.budget.recordings))
+        return common.joined(parts)
+
+    def folder(self, stage: str, novel: bool = False) -> Path:
+        """The folder of a run."""
         name = "+".join(named.key for named in self.sets) + "-novel" * novel
+        free = "" if self.bound else "-free"
+        return self.out / "runs" / f"{stage}-{name}{free}-s{self.seed}"
+
+    def encoders(self, novel: bool = False) -> dict[str, SkeletonTransformer]:
+        """The encoders of all stages; ``novel``: pre-trained without the new classes."""
+        b, train = self.budget, self.train(novel)
         facts = {"sets": [named.key for named in self.sets], "novel": novel, **vars(b)}
-
-        def first() -> Any:
-            objective = mamp(
-                layout,
-                width=b.width,
-                depth=b.depth,
-                num_heads=b.heads,
-                patch_size=b.patch_size,
-                decoder_depth=b.decoder_depth,
-                masking=MotionAware(0.9, 0.8),
-                num_dims=dims,
-                transform=TRANSFORM,
+        found = {
+            "mamp": common.pretrained(
+                self.folder("mamp", novel),
+                partial(self.masked, train),
+                train,
+                common.passes(b.epochs, b.steps, len(train), b.batch_size),
+                b.batch_size,
+                self.seed,
+                {"stage": "mamp", **facts},
+                snapshots=0 if novel else SNAPSHOTS,
             )
-            return objective, {
-                "augment": augment(dims),
-                "optimizer": "adamw",
-                "lr": b.lr,
-                "min_lr": b.lr / 2,
-                "betas": (0.9, 0.95),
-                "weight_decay": 0.05,
-                "decay_norm_and_bias": False,
-                "warmup_epochs": b.epochs / 20,
-            }
+        }
+        for stage in [stage for stage in self.stages if stage != "mamp"]:
+            found[stage] = common.pretrained(
+                self.folder(stage, novel),
+                partial(self.contrast, self.folder("mamp", novel), stage, dims_of(train)),
+                train,
+                common.passes(b.tune_epochs, b.tune_steps, len(train), b.tune_batch_size),
+                b.tune_batch_size,
+                self.seed,
+                {"stage": stage, **facts},
+            )
+        return found
 
-        folder = self.out / "runs" / f"mamp-{name}-s{self.seed}"
-        masked = common.pretrained(
-            folder, first, train, b.epochs, b.batch_size, self.seed, {"stage": "mamp", **facts}
+    def masked(self, train: Any) -> tuple[Any, dict[str, Any]]:
+        """The first stage: an objective and the options of its training."""
+        b = self.budget
+        dims = dims_of(train)
+        objective = mamp(
+            train.store.layout if self.bound else None,
+            width=b.width,
+            depth=b.depth,
+            num_heads=b.heads,
+            patch_size=b.patch_size,
+            decoder_depth=b.decoder_depth,
+            masking=MotionAware(b.ratio, 0.8) if b.masking == "motion" else RandomTokens(b.ratio),
+            target=Motion() if b.target == "motion" else Coordinates(),
+            num_dims=dims,
+            transform=BodyUnits(),
         )
+        epochs = common.passes(b.epochs, b.steps, len(train), b.batch_size)
+        return objective, {
+            "augment": augment(),
+            "transform": self.before,
+            "optimizer": "adamw",
+            "lr": b.lr,
+            "min_lr": b.lr / 2 if b.steps is None else b.lr / 10,
+            "betas": (0.9, 0.95),
+            "weight_decay": 0.05,
+            "decay_norm_and_bias": False,
+            "warmup_epochs": epochs / 20,
+        }
 
-        def second() -> Any:
-            encoder = SkeletonTransformer.from_pretrained(folder / "model")
-            objective = stars(encoder, queue_size=b.queue_size, predictor_width=b.predictor_width)
-            return objective, {
-                "transform": TRANSFORM,
-                "optimizer": "adamw",
-                "lr": b.lr,
-                "betas": (0.9, 0.95),
-                "weight_decay": 0.01,
-                "schedule": "constant",
-                "layer_decay": b.layer_decay,
-                "tuned_layers": b.depth // 2 + 1,
-                "clip_each": 3.0,
-            }
+    def contrast(self, folder: Path, stage: str, dims: int) -> tuple[Any, dict[str, Any]]:
+        """The second stage on the encoder of the first: an objective and its options."""
+        b = self.budget
+        encoder = SkeletonTransformer.from_pretrained(folder / "model")
+        sizes: Any = {"queue_size": b.queue_size, "predictor_width": b.predictor_width}
+        recipe: Any = {
+            "transform": self.transform,
+            "optimizer": "adamw",
+            "lr": b.lr,
+            "betas": (0.9, 0.95),
+            "weight_decay": 0.01,
+            "schedule": "constant",
+            "clip_each": 3.0,
+        }
+        if stage == "stars":
+            half = {"layer_decay": b.layer_decay, "tuned_layers": b.depth // 2 + 1}
+            return stars(encoder, **sizes), {**recipe, **half}
+        return stars(encoder, views=(view(dims), view(dims)), **sizes), recipe
 
-        tuned = common.pretrained(
-            self.out / "runs" / f"stars-{name}-s{self.seed}",
-            second,
-            train,
-            b.tune_epochs,
-            b.tune_batch_size,
-            self.seed,
-            {"stage": "stars", **facts},
-        )
-        return {"mamp": masked, "stars": tuned}
-
-    def rows(self, protocols: Sequence[str], draws: int) -> list[Any]:
-        """Figures of all protocols on every set of the corpus."""
+    def rows(self, protocols: Sequence[str], draws: int) -> Iterator[list[Any]]:
+        """Figures of all protocols on every set that is asked, as they are measured."""
         encoders = self.encoders()
-        found = []
-        for named in self.sets:
+        for named in self.measured_on:
             for stage, encoder in {**self.untrained(encoders["mamp"]), **encoders}.items():
                 asked = self.asked(named, encoder)
                 measured: list[Any] = []
@@ -170,12 +233,14 @@ class Study:
                 if "linear" in protocols:
                     measured += asked.linear(self.seed)
                 if "finetune" in protocols and stage != "untrained":
-                    measured += asked.finetune(seed=self.seed, **self.recipe)
+                    measured += asked.finetune(seed=self.seed, **self.recipe(len(asked.train)))
                 if "semi" in protocols:
-                    fresh = stage == "untrained"
-                    measured += asked.finetune(0.1, fresh, self.seed, **self.recipe)
-                found += self.rows_of(measured, named, stage, asked)
-        if "fewshot" in protocols:
+                    recipe = self.recipe(max(len(asked.train) // 10, 1))
+                    measured += asked.finetune(0.1, stage == "untrained", self.seed, **recipe)
+                yield self.rows_of(measured, named, stage, asked)
+            if "linear" in protocols:
+                yield from self.curve(named)
+        if "fewshot" in protocols and self.measured_on is self.sets:
             for stage, encoder in self.encoders(novel=True).items():
                 for named in self.sets:
                     asked = self.asked(named, encoder)
@@ -185,13 +250,29 @@ class Study:
                         for shots in (1, 5)
                         for row in asked.few_shot(classes, shots, draws, self.seed)
                     ]
-                    found += self.rows_of(measured, named, stage, asked)
-        return found
+                    yield self.rows_of(measured, named, stage, asked)
 
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """Options of fine-tuning."""
-        return {"epochs": self.budget.finetune_epochs, "lr": self.budget.lr}
+    def curve(self, named: common.Named) -> Iterator[list[Any]]:
+        """Frozen figures over masked pre-training: of the encoders that were kept on the way."""
+        for folder in sorted((self.folder("mamp") / "snapshots").glob("pass-*")):
+            asked = self.asked(named, load_network(folder))
+            measured = [*asked.knn(), *asked.linear(self.seed)]
+            done = int(folder.name.removeprefix("pass-"))
+            yield self.rows_of(measured, named, f"mamp {self.word} pass {done}", asked)
+
+    def recipe(self, recordings: int) -> dict[str, Any]:
+        """Options of fine-tuning on so many recordings."""
+        b = self.budget
+        if b.finetune_steps is None:
+            return {"epochs": b.finetune_epochs, "lr": b.lr}
+        epochs = common.passes(0, b.finetune_steps, recordings, b.batch_size)
+        warmup = max(epochs / 20, 1)
+        return {
+            "epochs": epochs,
+            "lr": b.lr,
+            "batch_size": b.batch_size,
+            "warmup_epochs": warmup,
+        }
 
     def untrained(self, like: SkeletonTransformer) -> dict[str, SkeletonTransformer]:
         """An encoder of the same form with its first weights."""
@@ -200,16 +281,18 @@ class Study:
 
     def asked(self, named: common.Named, encoder: Any) -> EncoderEvaluation:
         """A set with its features by an encoder."""
-        return common.evaluation_of(named, encoder, TRANSFORM, self.out / "features")
+        return common.evaluation_of(named, encoder, self.transform, self.out / "features")
 
     def rows_of(
         self, measured: list[Any], named: common.Named, stage: str, asked: EncoderEvaluation
     ) -> list[Any]:
         """Figures as rows: the setting ends in the stage and the corpus."""
         b = self.budget
-        model = f"transformer{b.depth}-w{b.width}-e{b.epochs}+{b.tune_epochs}"
+        steps = f"{b.steps}+{b.tune_steps}" if b.steps else f"e{b.epochs}+{b.tune_epochs}"
+        model = f"transformer{b.depth}-w{b.width}-{steps}"
         protocol = getattr(asked.tests["test"], "protocol", "official")
-        word = stage if stage == "untrained" else f"{stage} {self.word}"
+        named_corpus = stage.startswith("untrained") or " " in stage
+        word = stage if named_corpus else f"{stage} {self.word}"
         figures = common.figures_of(measured)
         return common.as_rows(figures, named, protocol, model, word, self.seed)
 
@@ -220,11 +303,19 @@ def raw_rows(named: common.Named) -> list[Any]:
     figures = {}
     for part in ("test", *common.MORE_PARTS.get(named.key, ())):
         test = named.part(part)
-        predicted = nearest_neighbour_pose(train, test)
         y = source_labels(test)
-        figures["knn", "knn1", part] = float((predicted == y).double().mean()), len(y)
+        for word, transform in (("", None), (" facing-forward", FaceForward())):
+            poses = [_poses(source, transform) for source in (train, test)]
+            predicted = nearest_neighbour_pose(*poses)
+            right = float((predicted == y).double().mean())
+            figures[f"knn raw-poses{word}", "knn1", part] = right, len(y)
     protocol = getattr(named.part("test"), "protocol", "official")
-    return common.as_rows(figures, named, protocol, "raw-poses", "no-learning", 0)
+    return common.as_rows(figures, named, protocol, "raw-poses", "", 0)
+
+
+def _poses(source: Any, transform: Any) -> Any:
+    batch = source.store.batch(source.indices())
+    return batch if transform is None else transform(batch)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -232,9 +323,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = results_folder(options.out, TABLE)
     budget = common.chosen_budget(options)
     torch.set_num_threads(1)
-    corpora = [[named] for named in options.sets] if "own" in options.pretrain else []
-    if "all" in options.pretrain:
-        corpora.append(list(options.sets))
+    corpora: list[tuple[list[Any], str, list[Any] | None]] = []
+    if "own" in options.corpora:
+        corpora += [([named], "own", None) for named in options.sets]
+    if "all" in options.corpora:
+        corpora.append((list(options.sets), "all", None))
+    if "transfer" in options.corpora:
+        for named in options.sets:
+            others = [other for other in options.sets if other is not named]
+            corpora.append(([named], f"from-{named.key}", others))
 
     def keep(rows: list[Any]) -> None:
         table = merge_results(out / TABLE, rows)
@@ -245,13 +342,65 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for named in options.sets:
             keep(raw_rows(named))
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        for sets in corpora:
-            word = "own" if len(sets) == 1 else "all"
-            rows = Study(out, sets, word, budget, seed).rows(options.protocols, options.draws)
-            keep(rows)
-            for row in rows:
-                print(f"{row.dataset:13}{row.split:12}{row.setting:28}{row.value:.3f}", flush=True)
+        for sets, word, asked in corpora:
+            study = Study(out, sets, word, budget, seed, asked, options.stages)
+            for rows in study.rows(options.protocols, options.draws):
+                keep(rows)
+                for row in rows:
+                    line = f"{row.dataset:13}{row.split:12}{row.setting:34}{row.value:.3f}"
+                    print(line, flush=True)
+    draw(out, options.sets)
     print(f"\nwritten to {out / TABLE}")
+
+
+def draw(out: Path, sets: Sequence[common.Named]) -> None:
+    """For each set bars of the frozen protocols, and the curve over masked pre-training."""
+    everything = read_results(out / TABLE)
+    for named in sets:
+        part = (*common.MORE_PARTS.get(named.key, ()), "test")[0]
+        rows = [row for row in everything if row.dataset == named.key and row.split == part]
+        bars: dict[str, dict[str, list[float]]] = {}
+        curves: dict[str, dict[str, list[list[float]]]] = {}
+        at: list[int] = []
+        for title, first in (("nearest neighbour", "knn "), ("linear probe", "linear ")):
+            mine = [row for row in rows if row.setting.startswith(first)]
+            final = bars.setdefault(title, {})
+            on_the_way: dict[int, dict[int, float]] = {}
+            for row in mine:
+                name, _, done = row.setting.removeprefix(first).partition(" pass ")
+                if not done:
+                    final.setdefault(name, []).append(row.value)
+                elif name == "mamp own":
+                    on_the_way.setdefault(row.seed, {})[int(done)] = row.value
+            at = sorted({done for found in on_the_way.values() for done in found})
+            curves[title] = {
+                "masked pre-training": [
+                    [found[done] for done in at if done in found] for found in on_the_way.values()
+                ],
+                **{
+                    name: [[sum(values) / len(values)] * len(at)]
+                    for name, values in final.items()
+                    if name in ("raw-poses", "untrained")
+                },
+            }
+        looks: Any = {"synthetic": named.path is None}
+        where = f"{named.key}, {part}"
+        if any(bars.values()):
+            controls = [n for n in bars["nearest neighbour"] if n.startswith(("raw", "untrained"))]
+            figure = draw_scores(
+                bars, controls=controls, title=f"Frozen encoders: {where}", **looks
+            )
+            save_figure(figure, out / f"frozen_{named.key}.png")
+        if len(at) > 1:
+            figure = draw_learning_curves(
+                curves,
+                controls=("raw-poses", "untrained"),
+                at=at,
+                label="passes of masked pre-training",
+                title=f"While pre-training: {where}",
+                **looks,
+            )
+            save_figure(figure, out / f"curve_{named.key}.png")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,10 @@ class FaceForward(SkeletonTransform):
         first = person == lowest[data.pose_batch]
         sides = joint_positions(data, first, [*self.left, *self.right])
         across = sides[:, : len(self.left)].mean(dim=1) - sides[:, len(self.left) :].mean(dim=1)
+        dims = getattr(data, "source_dims", None)
+        if dims is not None:
+            flat = torch.as_tensor(dims, device=across.device).reshape(-1, 1) < 3
+            across = across.masked_fill(flat, 0.0)
         angles = torch.zeros_like(across)
         if self.up == "y":
             angles[:, 1] = torch.atan2(across[:, 2], across[:, 0])

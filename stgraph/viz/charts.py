@@ -142,12 +142,18 @@ def _score_legend(figure: Figure, reference: bool, reference_name: str, controls
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
+def _places(at: Sequence[float] | None, number: int) -> np.ndarray:
+    return np.arange(1, number + 1) if at is None else np.asarray(at[:number])
+
+
 def draw_learning_curves(
     panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
     *,
     marks: Mapping[str, Sequence[int]] | None = None,
     controls: Collection[str] = (),
     limits: Mapping[str, tuple[float, float]] | None = None,
+    at: Sequence[float] | None = None,
+    label: str = "epoch",
     title: str | None = None,
     synthetic: bool = False,
 ) -> Figure:
@@ -158,6 +164,8 @@ def draw_learning_curves(
         marks: For each curve the epoch (from 0) at which each seed was kept; a point there.
         controls: Names of curves that the others have to beat; they are grey.
         limits: Limits of the vertical axis of some panels.
+        at: Where the values of all curves stand; by default at 1, 2, and so on.
+        label: What that is.
         title: Heading.
         synthetic: Whether to mark the figure as generated data.
 
@@ -184,12 +192,12 @@ def draw_learning_curves(
         for number, (ax, (panel, curves)) in enumerate(zip(axes, panels.items(), strict=True)):
             for name, seeds in curves.items():
                 for seed, values in enumerate(seeds):
-                    epochs = np.arange(1, len(values) + 1)
-                    ax.plot(epochs, values, color=colours[name], linewidth=0.7, alpha=0.35)
+                    places = _places(at, len(values))
+                    ax.plot(places, values, color=colours[name], linewidth=0.7, alpha=0.35)
                     kept = (marks or {}).get(name, ())
                     if number == 0 and seed < len(kept) and 0 <= kept[seed] < len(values):
                         ax.plot(
-                            kept[seed] + 1,
+                            places[kept[seed]],
                             values[kept[seed]],
                             "o",
                             markersize=4,
@@ -201,7 +209,7 @@ def draw_learning_curves(
                     shortest = min(len(values) for values in seeds)
                     mean = np.mean([values[:shortest] for values in seeds], axis=0)
                     ax.plot(
-                        np.arange(1, shortest + 1),
+                        _places(at, shortest),
                         mean,
                         color=colours[name],
                         linewidth=1.9,
@@ -210,7 +218,7 @@ def draw_learning_curves(
                         label=name if number == 0 else None,
                     )
             ax.set_title(panel)
-            ax.set_xlabel("epoch")
+            ax.set_xlabel(label)
             ax.grid(axis="y")
             ax.margins(x=0.02)
             _whole_ticks(ax)

@@ -12,7 +12,7 @@ import torch
 from stgraph.evaluation import without_classes
 from stgraph.tasks.data import source_labels
 
-TINY = ["--sets", "kth_synthetic", "--seeds", "1", "--epochs", "1", "--tune-epochs", "1"]
+TINY = ["--sets", "kth_synthetic", "--seeds", "1", "--steps", "4", "--tune-steps", "2"]
 TINY += ["--width", "8", "--depth", "2", "--heads", "2", "--decoder-depth", "1"]
 TINY += ["--recordings", "24", "--batch-size", "12", "--tune-batch-size", "12"]
 TINY += ["--queue-size", "32", "--predictor-width", "8", "--draws", "2"]
@@ -35,20 +35,25 @@ def test_every_stage_stands_beside_no_training_and_raw_poses(script, tmp_path, c
     arguments = [*TINY, "--out", str(tmp_path), "--protocols", "knn", "linear", "fewshot"]
     script.main(arguments)
     found = {(row["setting"], row["metric"]) for row in rows(tmp_path)}
+    stages = [f"{stage} own" for stage in ("mamp", "stars", "stars-views")]
+    words = ["untrained", *stages, "mamp own pass 1", "mamp own pass 2"]
     assert found == {
-        ("knn no-learning", "knn1"),
-        *((f"{p} {word}", m) for p, m in (("knn", "knn1"), ("linear", "linear"))
-          for word in ("untrained", "mamp own", "stars own")),
-        *((f"fewshot {n}-shot {stage} own", "top1") for n in (1, 5) for stage in ("mamp", "stars")),
-    }  # fmt: skip
+        ("knn raw-poses", "knn1"),
+        ("knn raw-poses facing-forward", "knn1"),
+        *((f"{p} {word}", m) for p, m in (("knn", "knn1"), ("linear", "linear")) for word in words),
+        *((f"fewshot {n}-shot {stage}", "top1") for n in (1, 5) for stage in stages),
+    }
     assert "SYNTHETIC" in (tmp_path / "table.md").read_text()
     runs = sorted(path.name for path in (tmp_path / "runs").iterdir())
     assert runs == [
-        "mamp-kth_synthetic-novel-s0",
-        "mamp-kth_synthetic-s0",
-        "stars-kth_synthetic-novel-s0",
-        "stars-kth_synthetic-s0",
+        f"{stage}-kth_synthetic{which}-s0"
+        for stage in ("mamp", "stars", "stars-views")
+        for which in ("-novel", "")
     ]
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "frozen_kth_synthetic.png",
+        "curve_kth_synthetic.png",
+    }
     # nothing is trained twice
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")}
     script.main(arguments)
@@ -90,7 +95,7 @@ def test_the_paper_s_size_is_a_preset(script):
 def test_the_papers_size_trains_for_two_steps(script, tmp_path):
     budget = replace(script.common.PRESETS["paper"], epochs=2, tune_epochs=2, recordings=4)
     named = script.common.named_set("kth_synthetic")
-    encoders = script.Study(tmp_path, [named], "own", budget, 0).encoders()
+    encoders = script.Study(tmp_path, [named], "own", budget, 0, stages=["stars"]).encoders()
     assert list(encoders) == ["mamp", "stars"]
     for encoder in encoders.values():
         assert (encoder.config["width"], encoder.config["depth"]) == (256, 8)

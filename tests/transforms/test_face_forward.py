@@ -74,3 +74,14 @@ def test_it_undoes_a_rotation_about_the_vertical() -> None:
     graph = walker(0.1)
     turned = RandomRotate((0.0, 180.0, 0.0), generator=torch.Generator().manual_seed(3))(graph)
     assert torch.allclose(FaceForward()(turned).pos, FaceForward()(graph).pos, atol=1e-5)
+
+
+def test_flat_recordings_among_others_stay_too() -> None:
+    from torch_geometric.data import Batch
+
+    graphs = [walker(0.7), walker(0.7)]
+    graphs[0].source_dims, graphs[1].source_dims = 2, 3
+    batch = Batch.from_data_list(graphs)
+    out = FaceForward()(batch).pos
+    assert torch.equal(out[:8], batch.pos[:8])
+    assert torch.allclose(out[8:], FaceForward()(walker(0.7)).pos, atol=1e-6)
