@@ -122,6 +122,8 @@ def run(config: Any) -> None:
     encoder = load_network(config.model)
     train = open_part(part=config.data.train, **chosen)
     test = open_part(part=config.part, **chosen)
+    if not 0 <= config.recording < len(test):
+        raise ValueError(f"--recording expected 0 to {len(test) - 1} (got {config.recording})")
     names = tuple(test.class_names or ())
     for source in (train, test):
         check_source_labels(source, len(names) or 1_000_000)

@@ -80,9 +80,6 @@ def draw_filled_in(folder: Path, model: str, source: Any, number: int, marked: b
         source: Recordings.
         number: Which of them.
         marked: Whether to mark the pictures as of generated data.
-
-    Raises:
-        ValueError: if there is no such recording.
     """
     import torch
 
@@ -90,8 +87,6 @@ def draw_filled_in(folder: Path, model: str, source: Any, number: int, marked: b
     from stgraph.tasks.saving import outer_transform
     from stgraph.viz import animate_reconstruction, draw_reconstruction, save_figure
 
-    if not 0 <= number < len(source):
-        raise ValueError(f"--recording expected 0 to {len(source) - 1} (got {number})")
     objective = load_reconstruction(model)
     before = outer_transform(model)
     batch = source.store.batch(source.indices()[number : number + 1])

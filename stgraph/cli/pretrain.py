@@ -11,6 +11,7 @@ from stgraph.cli.places import check_out_folder
 from stgraph.cli.sets import check_apart, check_name, check_parts, name_of, open_part, title_of
 from stgraph.cli.show import count, is_first, say
 from stgraph.cli.systems import (
+    MASKED,
     build_masking,
     build_objective,
     build_target,
@@ -80,7 +81,9 @@ class SystemOptions:
         views: random changes that make the two views of a contrast, in YAML; by default shear and
             a crop in time, and for stars none: one view
         system_args: further arguments of the system
-        transform: transforms of every recording after hiding: names or {name: arguments}, in YAML
+        prepare: transforms of every recording before anything is hidden: names or {name:
+            arguments}, in YAML
+        transform: likewise after hiding
         augment: random changes in training, before anything else
         more: further sets, each {name, path, protocol, train, args}, in YAML
     """
@@ -100,6 +103,7 @@ class SystemOptions:
     queue_size: int = 2048
     views: list[str | dict[str, Any]] | None = None
     system_args: dict[str, Any] = field(default_factory=dict)
+    prepare: list[str | dict[str, Any]] = field(default_factory=list)
     transform: list[str | dict[str, Any]] = field(
         default_factory=lambda: ["BridgeGaps", "BodyUnits"]
     )
@@ -176,6 +180,10 @@ def run(config: Any) -> None:
         out = _default_out(sets, system, training) if how.out is None else how.out
         check_out_folder(out)
         transform = build_transform(system.transform)
+        if system.system in MASKED:
+            before = build_transform(system.prepare)
+        else:
+            before = build_transform([*system.prepare, *system.transform])
         augment = build_transform(system.augment)
         masking, target, views = build_masking(system), build_target(system), build_views(system)
     train = _joined([_left(_part(options, options.train), options) for options in sets])
@@ -193,10 +201,10 @@ def run(config: Any) -> None:
         check_classes=False,
     )
     torch.manual_seed(training.seed)
-    objective, inside = build_objective(system, train, masking, target, views, transform)
+    objective = build_objective(system, train, masking, target, views, transform)
     task = Pretraining(
         objective,
-        transform=None if inside else transform,
+        transform=before,
         augment=augment,
         optimizer=training.optimizer,
         lr=training.lr,

@@ -95,8 +95,8 @@ def check_system(options: Any) -> None:
 
 def build_objective(
     options: Any, train: Any, masking: Any, target: Any, views: Any, transform: Any
-) -> tuple[Any, bool]:
-    """The objective, and whether the transform is a part of it.
+) -> Any:
+    """The objective; of a masked system the transform is a part.
 
     Raises:
         ValueError: if the sets or an argument do not fit the system.
@@ -117,19 +117,19 @@ def build_objective(
 
     try:
         if options.system == "stars":
-            return room.stars(encoder, queue_size=options.queue_size, views=views, **extra), False
+            return room.stars(encoder, queue_size=options.queue_size, views=views, **extra)
         if options.system == "skeletonclr":
             encoder = new_encoder() if encoder is None else encoder
-            return room.skeletonclr(encoder, views, queue_size=options.queue_size, **extra), False
+            return room.skeletonclr(encoder, views, queue_size=options.queue_size, **extra)
         if options.system == "crossclr":
             encoders = {name: new_encoder() for name in STREAMS}
-            return room.crossclr(encoders, views, queue_size=options.queue_size, **extra), False
+            return room.crossclr(encoders, views, queue_size=options.queue_size, **extra)
         parts: Any = {"masking": masking, "target": target, "transform": transform, **extra}
         parts["encoder"] = new_encoder() if encoder is None else encoder
         if options.system == "skeletonmae":
-            return room.skeletonmae(num_dims=dims, **parts), True
+            return room.skeletonmae(num_dims=dims, **parts)
         sizes = {"num_heads": options.heads, "decoder_depth": options.decoder_depth}
-        return room.mamp(num_dims=dims, **sizes, **parts), True
+        return room.mamp(num_dims=dims, **sizes, **parts)
     except TypeError as error:
         raise ValueError(f"the system {options.system} does not take that: {error}") from None
 

@@ -169,6 +169,33 @@ def test_skeletonmae_learns_an_encoder_of_poses(stgraph: Run, tmp_path: Path) ->
     assert config["model"] == "SkeletonGIN"
 
 
+def test_what_prepares_recordings_stands_before_hiding(
+    stgraph: Run, store: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    prepare = "[FaceForward, {ResampleTime: {num_frames: 6}}]"
+    data = ["--data.name", "store", "--data.path", store, "--prepare", prepare]
+    result = stgraph("pretrain", *data, "--out", out, *TINY)
+    assert result.code == 0, result.err
+    described = json.loads((out / "model" / "task.json").read_text())
+    assert described["transform"] == [
+        "FaceForward",
+        {"ResampleTime": {"num_frames": 6}},
+        "BodyUnits",
+    ]
+    assert described["reconstruction"]["transform"] == ["BodyUnits"]
+    drawn = stgraph(
+        *("evaluate", "--model", out / "model", "--protocols", "[knn]"),
+        *("--pictures", tmp_path / "pictures", "--recording", 3),
+    )
+    assert drawn.code == 0, drawn.err
+    refused = stgraph(
+        *("evaluate", "--model", out / "model", "--protocols", "[knn]"),
+        *("--pictures", tmp_path / "pictures", "--recording", 6),
+    )
+    assert "--recording expected 0 to 5 (got 6)" in refused.err
+
+
 def test_several_sets_train_one_encoder(stgraph: Run, store: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.safetensors"
     Store.write(other, make_graphs(12, seed=1))
