@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from stgraph import STGCN, SkeletonGraph, SpatialConfiguration
+from stgraph.cli import main
+from stgraph.io import Store
 from stgraph.tasks import (
     FitResult,
     Recognition,
@@ -105,3 +109,37 @@ def test_the_measured_distance_is_that_of_training() -> None:
     finished = SpatialConfiguration("measured", torch.arange(20.0))
     assert fit_partition(finished, learn) is finished
     assert fit_partition("distance", learn)(LAYOUT).num_types == 2
+
+
+@pytest.mark.parametrize("system", ["mamp", "skeletonclr"])
+@pytest.mark.parametrize("canary", ["test", "labels", "train"])
+def test_pretraining_knows_neither_labels_nor_test_recordings(
+    system: str, canary: str, tmp_path: Path
+) -> None:
+    def encoder(name: str, recordings: list[SkeletonGraph]) -> dict[str, torch.Tensor]:
+        store, out = tmp_path / f"{name}.safetensors", tmp_path / name
+        Store.write(store, recordings, class_names=["a", "b", "c"])
+        options = ["--data.name", "store", "--data.path", store, "--system", system]
+        sizes = ["--width", 8, "--depth", 1, "--heads", 2, "--epochs", 2, "--queue_size", 8]
+        arguments = ["pretrain", *options, *sizes, "--out", out, "--transform", "[BodyUnits]"]
+        assert main([str(argument) for argument in arguments]) == 0
+        return load_file(out / "model" / "model.safetensors")
+
+    def recordings(part: str | None = None, moved: float = 0.0, label: int = 0) -> Any:
+        made = graphs(12, 0)
+        for i, graph in enumerate(made):
+            graph.split = "test" if i % 3 == 2 else "train"
+            if graph.split == part:
+                graph.pos = graph.pos + moved * torch.arange(len(graph.pos)).sin()[:, None]
+            graph.y = (graph.y + label) % 3
+        return made
+
+    before = encoder("before", recordings())
+    changed = {
+        "test": recordings("test", moved=7.0),
+        "labels": recordings(label=1),
+        "train": recordings("train", moved=7.0),
+    }
+    after = encoder("after", changed[canary])
+    same = all(torch.equal(value, after[name]) for name, value in before.items())
+    assert same == (canary != "train"), "the canary of training recordings has to sing"
