@@ -25,7 +25,7 @@ from torch_geometric.transforms import Compose
 
 from stgraph.evaluation import fine_tune, merge_results, results_markdown
 from stgraph.files import write_atomically
-from stgraph.nn import SkeletonGIN
+from stgraph.nn import POSE_LAYERS, SkeletonGIN
 from stgraph.objectives import BodyParts, RandomJoints, skeletonmae
 from stgraph.tasks import predict_logits
 from stgraph.transforms import BodyUnits, BridgeGaps, Jitter
@@ -59,6 +59,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=positive_int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--layers", type=positive_int, default=3, help="of STRL")
+    parser.add_argument("--layer", choices=POSE_LAYERS, default="gin", help="backbone of a pose")
     common.add_budget(parser)
     return parser.parse_args(arguments)
 
@@ -71,12 +72,13 @@ def measure(options: argparse.Namespace, mask: str, seed: int, out: Path) -> lis
     dims = int(train.store.batch(train.indices()[:1]).pos.size(1))
     sizes: Any = {"in_channels": dims, "width": b.width, "depth": 3}
     torch.manual_seed(seed)
-    encoder = SkeletonGIN(**sizes, dropout=0.2)
+    encoder = SkeletonGIN(**sizes, dropout=0.2, layer=options.layer)
     if MASKS[mask] is not None:
 
         def make() -> Any:
+            encoder = SkeletonGIN(**sizes, dropout=0.2, layer=options.layer)
             objective = skeletonmae(
-                **sizes, num_dims=dims, masking=MASKS[mask], transform=TRANSFORM
+                encoder=encoder, num_dims=dims, masking=MASKS[mask], transform=TRANSFORM
             )
             return objective, {
                 "augment": Jitter(0.01),
@@ -87,28 +89,30 @@ def measure(options: argparse.Namespace, mask: str, seed: int, out: Path) -> lis
             }
 
         name = mask.replace(" ", "-").replace("%", "").replace(",", "")
+        name += f"-{options.layer}" * (options.layer != "gin")
         encoder = common.pretrained(
             out / "runs" / f"{named.key}-{name}-s{seed}",
             make,
             train,
-            b.epochs,
+            common.passes(b.epochs, b.steps, len(train), b.batch_size),
             b.batch_size,
             seed,
             {"mask": mask, **vars(b)},
         )
+    epochs = common.passes(b.finetune_epochs, b.finetune_steps, len(train), b.batch_size)
     task, _ = fine_tune(
         encoder,
         train,
         num_classes=len(whole.class_names),
         transform=TRANSFORM,
-        epochs=b.finetune_epochs,
+        epochs=epochs,
         batch_size=b.batch_size,
         optimizer="sgd",
         lr=0.1,
         min_lr=0.0,
         schedule="steps",
-        milestones=[b.finetune_epochs * 90 / 110, b.finetune_epochs * 100 / 110],
-        warmup_epochs=b.finetune_epochs * 5 / 110,
+        milestones=[epochs * 90 / 110, epochs * 100 / 110],
+        warmup_epochs=epochs * 5 / 110,
         weight_decay=5e-4,
         decay_norm_and_bias=True,
         layer_decay=None,
@@ -124,7 +128,8 @@ def measure(options: argparse.Namespace, mask: str, seed: int, out: Path) -> lis
         figures["finetune", "top1", part] = float(right.mean()), len(y)
         figures["finetune", "mean_class", part] = float(torch.stack(each).mean()), len(y)
     protocol = getattr(named.part("test"), "protocol", "official")
-    model = f"strl{options.layers}-w{b.width}-e{b.epochs}+{b.finetune_epochs}"
+    steps = f"{b.steps}+{b.finetune_steps}" if b.steps else f"e{b.epochs}+{b.finetune_epochs}"
+    model = f"strl{options.layers}-{options.layer}-w{b.width}-{steps}"
     return common.as_rows(figures, named, protocol, model, f"skeletonmae {mask}", seed)
 
 

@@ -65,7 +65,7 @@ class SystemOptions:
         system: mamp (masked motion prediction), skeletonmae (masked body parts), stars (contrast of
             nearest neighbours, which tunes the encoder of another run), skeletonclr (momentum
             contrast), crossclr (the same of three streams that mine each other's positives)
-        backbone: transformer, gin or stgcn; the system's own by default
+        backbone: transformer, stgcn, or gin, gcn, gat over each pose; the system's own by default
         encoder: folder of an encoder to begin with (OUT/model of another run)
         bound: give every joint of the set an embedding of its own; 'false': joints are known by
             name, hops, part and side, so that sets of any joints train together
@@ -89,7 +89,7 @@ class SystemOptions:
     """
 
     system: Literal["mamp", "skeletonmae", "stars", "skeletonclr", "crossclr"] = "mamp"
-    backbone: Literal["transformer", "gin", "stgcn"] | None = None
+    backbone: Literal["transformer", "gin", "gcn", "gat", "stgcn"] | None = None
     encoder: str | None = None
     bound: bool = False
     width: int = 32

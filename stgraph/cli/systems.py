@@ -86,8 +86,9 @@ def check_system(options: Any) -> None:
         )
     if options.system == "crossclr" and options.encoder is not None:
         raise ValueError("crossclr begins with new encoders: leave out --encoder")
-    allowed = {"mamp": ("transformer",), "skeletonmae": ("gin", "stgcn"), "stars": ()}
-    backbones = allowed.get(options.system, ("stgcn", "gin", "transformer"))
+    of_poses = ("gin", "gcn", "gat", "stgcn")
+    allowed = {"mamp": ("transformer",), "skeletonmae": of_poses, "stars": ()}
+    backbones = allowed.get(options.system, (*of_poses, "transformer"))
     if options.backbone is not None and options.backbone not in backbones:
         known = " or ".join(backbones) or "what --encoder holds"
         raise ValueError(f"the backbone of {options.system} is {known} (got {options.backbone})")
@@ -153,8 +154,8 @@ def build_encoder(options: Any, layouts: list[Any], dims: int) -> Any:
             num_heads=options.heads,
             patch_size=options.patch_size,
         )
-    if backbone == "gin":
-        return SkeletonGIN(dims, options.width, options.depth, layout=layout)
+    if backbone in ("gin", "gcn", "gat"):
+        return SkeletonGIN(dims, options.width, options.depth, layout=layout, layer=backbone)
     if len(layouts) > 1:
         names = ", ".join(one.name for one in layouts)
         raise ValueError(

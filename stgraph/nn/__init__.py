@@ -14,7 +14,6 @@ from stgraph.nn.models import (
     CTRGCN,
     STGCN,
     STRL,
-    GINLayer,
     NodeDecoder,
     NodeEmbeddings,
     SkeletonGIN,
@@ -26,6 +25,7 @@ from stgraph.nn.models import (
 )
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
+from stgraph.nn.pose_layers import POSE_LAYERS, GATLayer, GCNLayer, GINLayer
 from stgraph.nn.pretrained import PretrainedMixin, StateDictMismatch
 from stgraph.nn.published import (
     MAMPParts,
@@ -56,6 +56,9 @@ tokens_of_joints = ["Tokens", "make_tokens", "take_tokens", "token_values", "dis
 transformer_layers = [
     "TransformerBlock",
     "GINLayer",
+    "GCNLayer",
+    "GATLayer",
+    "POSE_LAYERS",
     "TransformerStack",
     "TokenEmbedding",
     "PlaceEmbedding",

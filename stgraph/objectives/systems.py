@@ -175,6 +175,7 @@ def skeletonmae(
         encoder.out_channels,
         hidden_channels=encoder.config["hidden_channels"],
         remask=remask,
+        layer=encoder.config["layer"],
     )
     masking = BodyParts("V3") if masking is None else masking
     return MaskedReconstruction(MaskTokens(encoder), decoder, masking, target, loss, transform)

@@ -17,8 +17,8 @@ def script(repository, monkeypatch):
 
 
 def test_masks_are_compared_by_what_fine_tuning_reaches(script, tmp_path):
-    options = ["--set", "kth_synthetic", "--seeds", "1", "--epochs", "1", "--width", "8"]
-    options += ["--finetune-epochs", "1", "--recordings", "12", "--batch-size", "6"]
+    options = ["--set", "kth_synthetic", "--seeds", "1", "--steps", "2", "--width", "8"]
+    options += ["--finetune-steps", "2", "--recordings", "12", "--batch-size", "6"]
     options += ["--layers", "1", "--masks", "none", "random 50%", "V3,V5"]
     script.main([*options, "--out", str(tmp_path)])
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))

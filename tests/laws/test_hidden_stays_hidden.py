@@ -54,13 +54,14 @@ def node_encoder(name: str) -> MaskTokens:
     sizes = {"channels": [4, 6], "strides": [1, 2], "temporal_kernel": 3}
     networks = {
         "GIN": lambda: SkeletonGIN(3, 8, 2),
+        "GAT": lambda: SkeletonGIN(3, 8, 2, layer="gat"),
         "ST-GCN": lambda: STGCN(3, layout=BODY, **sizes),
         "ST-GCN++": lambda: STGCNPlusPlus(3, layout=BODY, channels=[12, 12], strides=[1, 2]),
     }
     return MaskTokens(randomise_norms(networks[name]()))
 
 
-@pytest.mark.parametrize("network", ["GIN", "ST-GCN", "ST-GCN++"])
+@pytest.mark.parametrize("network", ["GIN", "GAT", "ST-GCN", "ST-GCN++"])
 @pytest.mark.parametrize("masking", MASKINGS)
 def test_learned_vectors_stand_for_what_an_encoder_of_nodes_must_not_see(
     masking, network, body_with_parts

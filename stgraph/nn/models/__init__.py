@@ -2,7 +2,7 @@
 
 from stgraph.nn.models.ctrgcn import CTRGCN
 from stgraph.nn.models.node_decoder import NodeDecoder
-from stgraph.nn.models.skeleton_gin import GINLayer, SkeletonGIN
+from stgraph.nn.models.skeleton_gin import SkeletonGIN
 from stgraph.nn.models.skeleton_transformer import SkeletonTransformer
 from stgraph.nn.models.stgcn import STGCN, NodeEmbeddings, stage_channels, stgcn_channels
 from stgraph.nn.models.stgcn_plus_plus import STGCNPlusPlus
@@ -17,7 +17,6 @@ __all__ = [
     "TokenDecoder",
     "SkeletonGIN",
     "STRL",
-    "GINLayer",
     "NodeDecoder",
     "NodeEmbeddings",
     "stgcn_channels",

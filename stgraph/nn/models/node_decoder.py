@@ -21,6 +21,7 @@ class NodeDecoder(PretrainedMixin, nn.Module):
         width: Channels between.
         depth: Number of GIN layers; 1 as published.
         hidden_channels: Channels within the MLP of a layer; by default as many as ``width``.
+        layer: As of :class:`SkeletonGIN`.
         remask: Replace hidden nodes by a learned vector again before the layers, as GraphMAE does;
             SkeletonMAE does not say so.
     """
@@ -33,10 +34,13 @@ class NodeDecoder(PretrainedMixin, nn.Module):
         depth: int = 1,
         hidden_channels: int | None = None,
         remask: bool = False,
+        layer: str = "gin",
     ) -> None:
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
-        self.layers = SkeletonGIN(in_channels, width, depth, hidden_channels, dropout=0.0)
+        self.layers = SkeletonGIN(
+            in_channels, width, depth, hidden_channels, dropout=0.0, layer=layer
+        )
         self.head = nn.Linear(width, out_channels)
         self.mask_token = nn.Parameter(torch.zeros(in_channels)) if remask else None
 

@@ -2,67 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from stgraph.nn.lanes import make_lanes
 from stgraph.nn.models.stgcn import NodeEmbeddings
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
+from stgraph.nn.pose_layers import POSE_LAYERS, GATLayer, GCNLayer, GINLayer
 from stgraph.nn.pretrained import PretrainedMixin
-from stgraph.nn.spatial import Edges
-from stgraph.nn.temporal import PoseNorm
-from stgraph.ops import partitioned_aggregate, pool_poses
+from stgraph.ops import pool_poses
 from stgraph.skeleton import Partition, SkeletonGraph, SkeletonLayout, Uniform, resolve_layout
-
-
-class GINLayer(nn.Module):
-    r"""Graph isomorphism layer, from `"How Powerful are Graph Neural Networks?"
-    <https://arxiv.org/abs/1810.00826>`_ (eq. 4.1), in the form of `GraphMAE
-    <https://arxiv.org/abs/2205.10803>`_.
-
-    .. math::
-        \mathbf{x}^{\prime}_i = \sigma \left( \operatorname{BN} \left( \operatorname{MLP} \left(
-        (1 + \epsilon) \mathbf{x}_i + \sum_{j \in \mathcal{N}(i)} \mathbf{x}_j \right) \right)
-        \right)
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-        hidden_channels: Channels within the two-layer MLP; by default as many as the output.
-
-    Shapes:
-        - **input:** `x` (V, P, C_in) and the edges of a pose, loops included
-        - **output:** (V, P, C_out)
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, hidden_channels: int | None = None
-    ) -> None:
-        super().__init__()
-        hidden = out_channels if hidden_channels is None else hidden_channels
-        self.eps = nn.Parameter(torch.zeros(1))
-        self.first = nn.Linear(in_channels, hidden)
-        self.first_norm = PoseNorm(hidden)
-        self.second = nn.Linear(hidden, out_channels)
-        self.norm = PoseNorm(out_channels)
-        self.inner, self.outer = nn.PReLU(), nn.PReLU()
-
-    def forward(self, x: Tensor, edges: Edges) -> Tensor:
-        # the edges hold every loop once, which is the 1 of 1 + eps
-        h = neighbour_sum(x, edges) + self.eps * x
-        h = self.second(self.inner(self.first_norm(self.first(h))))
-        return self.outer(self.norm(h))
-
-
-def neighbour_sum(x: Tensor, edges: Edges) -> Tensor:
-    """Sums over the edges of a pose [V, P, C], or over those of all nodes [1, N, C]."""
-    if edges.unrolled:
-        messages = x[0].index_select(0, edges.edge_index[0]) * edges.edge_weight[:, None]
-        return torch.zeros_like(x[0]).index_add(0, edges.edge_index[1], messages)[None]
-    return partitioned_aggregate(x, edges.edge_index, edges.edge_type, edges.edge_weight, 1)
 
 
 class SkeletonGIN(PretrainedMixin, nn.Module):
@@ -81,6 +32,7 @@ class SkeletonGIN(PretrainedMixin, nn.Module):
         dropout: Dropout of the input's features.
         layout: Kept to refuse recordings of other joints; None: any layouts, also mixed in one
             batch. No parameter is bound to joints.
+        layer: ``"gin"``; ``"gcn"`` and ``"gat"`` are of the paper's ablation of backbones.
 
     Shapes:
         - **input:** a batch of B recordings
@@ -102,17 +54,27 @@ class SkeletonGIN(PretrainedMixin, nn.Module):
         hidden_channels: int | None = None,
         dropout: float = 0.2,
         layout: SkeletonLayout | str | None = None,
+        layer: str = "gin",
     ) -> None:
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         self.in_channels = in_channels
         self.in_width = self.out_channels = width
         self.layout = None if layout is None else resolve_layout(layout)
-        self.strategy = Uniform(normalisation="none")
+        if layer not in POSE_LAYERS:
+            raise ValueError(f"unknown layer {layer!r}; known are {', '.join(POSE_LAYERS)}")
+        self.strategy = Uniform(
+            normalisation="symmetric" if layer == "gcn" else "none", alpha=1e-12
+        )
         self._partitions: dict[SkeletonLayout, Partition] = {}
         self.embedding = nn.Linear(in_channels, width)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(GINLayer(width, width, hidden_channels) for _ in range(depth))
+        make: dict[str, Callable[[], nn.Module]] = {
+            "gin": lambda: GINLayer(width, width, hidden_channels),
+            "gcn": lambda: GCNLayer(width, width),
+            "gat": lambda: GATLayer(width, width),
+        }
+        self.blocks = nn.ModuleList(make[layer]() for _ in range(depth))
 
     def unpack(self, batch: SkeletonGraph) -> tuple[Tensor, EncoderPlan]:
         """The tensors of a batch that :meth:`core` takes: features [V, P, C] and a plan."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch_geometric.data import Batch
-from torch_geometric.nn import GINConv
+from torch_geometric.nn import GATConv, GCNConv, GINConv
 
 from stgraph import SkeletonGraph
 from stgraph.nn import STRL, NodeDecoder, SkeletonGIN, make_lanes, make_tokens
@@ -59,16 +59,46 @@ def test_its_layers_are_those_of_pyg_on_the_unrolled_graph():
     assert_close(found, x)
 
 
+@pytest.mark.parametrize("layer", ["gcn", "gat"])
+def test_so_are_those_of_the_ablation(layer):
+    torch.manual_seed(0)
+    model = randomise_norms(SkeletonGIN(3, 8, 2, layer=layer)).eval()
+    batch = random_batch([[4, 2], [3]], BODY)
+    data = batch.unroll("uniform", temporal_kernel=1)
+    bones = data.edge_index[:, data.edge_index[0] != data.edge_index[1]]
+    x = model.embedding(data.pos)
+    for block in model.blocks:
+        if layer == "gcn":
+            stock = GCNConv(8, 8)
+            weights = {"lin.weight": block.linear.weight, "bias": block.linear.bias}
+        else:
+            stock = GATConv(8, 2, heads=4)
+            weights = {"lin.weight": block.linear.weight, "bias": block.bias}
+            weights |= {"att_src": block.source[None], "att_dst": block.target[None]}
+        stock.load_state_dict(weights)
+        x = block.outer(block.norm(stock(x, bones)[None])[0])
+    assert_close(model.nodes(batch).x.flatten(0, 1), x)
+
+
+def test_an_unknown_layer_is_refused():
+    with pytest.raises(ValueError, match="unknown layer 'mlp'; known are gin, gcn, gat"):
+        SkeletonGIN(layer="mlp")
+    with pytest.raises(ValueError, match="10 channels do not divide among 4 heads"):
+        SkeletonGIN(width=10, layer="gat")
+
+
 def test_layouts_may_share_a_batch():
     graphs = [random_skeleton_graph(layout, [3, 1]) for layout in (BODY, HAND, BODY)]
-    for model in (gin().eval(), strl()):
+    others = [randomise_norms(SkeletonGIN(3, 8, 2, layer=layer)).eval() for layer in ("gcn", "gat")]
+    for model in (gin().eval(), strl(), *others):
         assert_batch_consistent(model, graphs, tolerance=1e-5)
 
 
 def test_the_core_compiles_and_exports_for_any_number_of_poses():
     batches = [random_batch(n, BODY) for n in ([[6, 4], [8]], [[3], [9, 2], [5]], [[12], [7]])]
-    assert_compiles(gin(), batches)
-    assert_exports(gin(), batches)
+    for model in (gin(), SkeletonGIN(3, 8, 2, layer="gat")):
+        assert_compiles(model, batches)
+        assert_exports(model, batches)
 
 
 def test_they_come_back_from_a_folder(tmp_path):
