@@ -177,9 +177,9 @@ def load_reconstruction(folder: str | Path) -> MaskedReconstruction:
     encoder = load_network(folder)
     decoder = _load_module(decoder_folder, stgraph.nn.decoders)
     try:
-        parts = description["reconstruction"]
-        masking = build_part(parts["masking"], stgraph.objectives, "masking")
-        target = build_part(parts["target"], stgraph.objectives, "target")
+        room, parts = stgraph.objectives, description["reconstruction"]
+        masking = build_part(parts["masking"], room, "masking", room.maskings)
+        target = build_part(parts["target"], room, "target", room.targets)
         transform = build_transform(parts["transform"])
     except (KeyError, TypeError) as error:
         file = Path(folder) / TASK_NAME

@@ -11,7 +11,6 @@ from torch_geometric.transforms import Compose
 import stgraph.transforms as room
 
 Spec = list[str | dict[str, Any]]
-_BASES = ("SkeletonTransform", "Masking", "Target")
 
 
 def build_transform(spec: Sequence[str | dict[str, Any]] | None) -> Callable[..., Any] | None:
@@ -33,16 +32,17 @@ def build_transform(spec: Sequence[str | dict[str, Any]] | None) -> Callable[...
 
 
 def _build(item: str | dict[str, Any]) -> Any:
-    return build_part(item, room, "transform")
+    return build_part(item, room, "transform", room.__all__)
 
 
-def build_part(item: str | dict[str, Any], package: Any, what: str) -> Any:
+def build_part(item: Any, package: Any, what: str, names: Sequence[str]) -> Any:
     """One object of a package from its name and arguments.
 
     Args:
         item: A name, or ``{name: arguments}``.
-        package: Module whose ``__all__`` says what is known.
+        package: Module that its class comes from.
         what: What the name stands for, for errors.
+        names: Those of the package that come into question; only classes that can be made count.
 
     Raises:
         ValueError: if the name or an argument is unknown.
@@ -52,7 +52,7 @@ def build_part(item: str | dict[str, Any], package: Any, what: str) -> Any:
     if not isinstance(item, dict) or len(item) != 1:
         raise ValueError(f"expected a {what} as a name or {{name: arguments}} (got {item!r})")
     ((name, arguments),) = item.items()
-    known = [name for name in package.__all__ if name not in _BASES]
+    known = [name for name in names if _can_be_made(getattr(package, name))]
     if name == "unsaved":
         raise ValueError(f"the {what} {arguments} could not be written down; build it in Python")
     if name not in known:
@@ -92,6 +92,16 @@ def describe_part(part: Any, package: Any) -> str | dict[str, Any]:
         if value != parameter.default:
             arguments[parameter.name] = _plain(value)
     return {name: arguments} if arguments else name
+
+
+def _can_be_made(thing: Any) -> bool:
+    """Whether it is a class, and not one that others have to fill in."""
+    return (
+        inspect.isclass(thing)
+        and not inspect.isabstract(thing)
+        and not getattr(thing, "_is_protocol", False)
+        and thing is not room.SkeletonTransform
+    )
 
 
 def _is_plain(value: Any) -> bool:

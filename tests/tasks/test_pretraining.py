@@ -121,6 +121,18 @@ def test_a_damaged_decoder_is_named(tmp_path):
         load_reconstruction(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name", ["mamp", "Masking", "MomentumContrast", "gumbel_noise", "os.system"]
+)
+def test_a_masking_of_a_file_is_one_of_ours(name, tmp_path):
+    save_pretraining(masked(), tmp_path)
+    description = json.loads((tmp_path / "task.json").read_text())
+    description["reconstruction"]["masking"] = name
+    (tmp_path / "task.json").write_text(json.dumps(description))
+    with pytest.raises(ValueError, match=f"unknown masking '{name}'; known are BodyParts, Frames"):
+        load_reconstruction(tmp_path)
+
+
 def test_validation_draws_the_same_in_every_epoch():
     task = masked(lr=0.0)
     module = SkeletonDataModule(make_graphs(6), make_graphs(5, seed=1), batch_size=3)
