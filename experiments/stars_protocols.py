@@ -46,6 +46,7 @@ from stgraph.tasks.data import source_labels
 from stgraph.transforms import (
     BodyUnits,
     BridgeGaps,
+    CenterJoint,
     FaceForward,
     RandomRotate,
     RandomTimeCrop,
@@ -300,22 +301,25 @@ class Study:
 def raw_rows(named: common.Named) -> list[Any]:
     """The nearest neighbour of raw poses, which a representation has to beat."""
     train = named.part("trainval")
+    centred = CenterJoint(of="first")
+    ways: dict[str, Any] = {
+        "": CenterJoint(),
+        " from-first-frame": centred,
+        " facing-forward": Compose([centred, FaceForward()]),
+    }
     figures = {}
     for part in ("test", *common.MORE_PARTS.get(named.key, ())):
         test = named.part(part)
         y = source_labels(test)
-        for word, transform in (("", None), (" facing-forward", FaceForward())):
-            poses = [_poses(source, transform) for source in (train, test)]
-            predicted = nearest_neighbour_pose(*poses)
+        for word, transform in ways.items():
+            known, asked = (
+                transform(source.store.batch(source.indices())) for source in (train, test)
+            )
+            predicted = nearest_neighbour_pose(known, asked, centre=())
             right = float((predicted == y).double().mean())
             figures[f"knn raw-poses{word}", "knn1", part] = right, len(y)
     protocol = getattr(named.part("test"), "protocol", "official")
     return common.as_rows(figures, named, protocol, "raw-poses", "", 0)
-
-
-def _poses(source: Any, transform: Any) -> Any:
-    batch = source.store.batch(source.indices())
-    return batch if transform is None else transform(batch)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -159,8 +159,9 @@ def resampled_poses(
     Args:
         batch: Recordings of one layout (see :func:`as_batch`).
         num_frames: Number T of frames; positions between two poses are interpolated linearly.
-        centre: Joint or joints whose mean is the centre of a frame; by default all found joints.
-            With several persons it is the centre of the first person.
+        centre: Joint or joints whose mean is the centre of a frame; by default all found joints,
+            none (``()``) leaves positions as they are. With several persons it is the centre of the
+            first one.
         scale: Whether every pose is divided by the standard deviation of its found joints.
         num_persons: Number M of persons, in the order of their numbers; absent ones are 0.
         unit: Factor of each axis, [D], for sets whose axes have different scales.

@@ -99,6 +99,10 @@ class _NodeTarget:
             values = values * deviation + mean
         return self._placed(values, target.valid, batch, tokens)
 
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({arguments})"
+
     def _raw(self, batch: SkeletonGraph, tokens: Tokens) -> TargetValues:
         raise NotImplementedError
 

@@ -39,6 +39,7 @@ def test_every_stage_stands_beside_no_training_and_raw_poses(script, tmp_path, c
     words = ["untrained", *stages, "mamp own pass 1", "mamp own pass 2"]
     assert found == {
         ("knn raw-poses", "knn1"),
+        ("knn raw-poses from-first-frame", "knn1"),
         ("knn raw-poses facing-forward", "knn1"),
         *((f"{p} {word}", m) for p, m in (("knn", "knn1"), ("linear", "linear")) for word in words),
         *((f"fewshot {n}-shot {stage}", "top1") for n in (1, 5) for stage in stages),
