@@ -27,7 +27,8 @@ EXAMPLES = """  stgraph pretrain                        on the embedded syntheti
   stgraph pretrain --config mamp --data.name nw_ucla --data.path PATH
   stgraph pretrain --config stars --encoder runs/NAME/model \\
       --data.name nw_ucla --data.path PATH
-  stgraph pretrain --config mamp --data.name nw_ucla --data.path PATH --data.leave_out novel
+  stgraph pretrain --config mamp --data.name nw_ucla --data.path PATH \\
+      --data.leave_out novel
   stgraph pretrain --config mamp --data.name utd_mhad --data.path PATH \\
       --more '[{name: nw_ucla, path: PATH}, {name: kth, path: PATH}]'"""
 
