@@ -192,8 +192,8 @@ class Study:
         )
         epochs = common.passes(b.epochs, b.steps, len(train), b.batch_size)
         return objective, {
+            "before": self.before,
             "augment": augment(),
-            "transform": self.before,
             "optimizer": "adamw",
             "lr": b.lr,
             "min_lr": b.lr / 2 if b.steps is None else b.lr / 10,
@@ -209,7 +209,8 @@ class Study:
         encoder = SkeletonTransformer.from_pretrained(folder / "model")
         sizes: Any = {"queue_size": b.queue_size, "predictor_width": b.predictor_width}
         recipe: Any = {
-            "transform": self.transform,
+            "before": self.before,
+            "transform": BodyUnits(),
             "optimizer": "adamw",
             "lr": b.lr,
             "betas": (0.9, 0.95),

@@ -82,9 +82,9 @@ class SystemOptions:
         views: random changes that make the two views of a contrast, in YAML; by default shear and
             a crop in time, and for stars none: one view
         system_args: further arguments of the system
-        prepare: transforms of every recording before anything is hidden: names or {name:
-            arguments}, in YAML
-        transform: likewise after hiding
+        prepare: transforms of every recording before anything else, augmentation and hiding
+            included: names or {name: arguments}, in YAML
+        transform: likewise, after hiding
         augment: random changes in training, before anything else
         more: further sets, each {name, path, protocol, train, args}, in YAML
     """
@@ -181,10 +181,7 @@ def run(config: Any) -> None:
         out = _default_out(sets, system, training) if how.out is None else how.out
         check_out_folder(out)
         transform = build_transform(system.transform)
-        if system.system in MASKED:
-            before = build_transform(system.prepare)
-        else:
-            before = build_transform([*system.prepare, *system.transform])
+        before = build_transform(system.prepare)
         augment = build_transform(system.augment)
         masking, target, views = build_masking(system), build_target(system), build_views(system)
     train = _joined([_left(_part(options, options.train), options) for options in sets])
@@ -205,7 +202,8 @@ def run(config: Any) -> None:
     objective = build_objective(system, train, masking, target, views, transform)
     task = Pretraining(
         objective,
-        transform=before,
+        before=before,
+        transform=None if system.system in MASKED else transform,
         augment=augment,
         optimizer=training.optimizer,
         lr=training.lr,

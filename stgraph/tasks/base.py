@@ -37,6 +37,8 @@ class TrainingTask(LightningModule):
 
     Args:
         transform: Applied to every batch; draws nothing at random.
+        before: Applied to every batch first, also before augmentation: what augmentation must not
+            see undone, such as facing one way.
         augment: Applied to training batches, before ``transform``; called with a ``generator`` if
             it takes one. Both see coordinates at full precision.
         optimizer: ``"sgd"``, ``"adam"`` or ``"adamw"``.
@@ -75,6 +77,7 @@ class TrainingTask(LightningModule):
         *,
         transform: Transform | None = None,
         augment: Transform | None = None,
+        before: Transform | None = None,
         optimizer: str = "sgd",
         lr: float = 0.1,
         momentum: float = 0.9,
@@ -119,6 +122,7 @@ class TrainingTask(LightningModule):
         check_limits(self.settings, f"'{type(self).__name__}' expected ")
         if schedule == "steps" and not milestones:
             raise ValueError("the schedule 'steps' needs milestones, the epochs at which it falls")
+        self.before = before
         self.transform = transform
         self.augment = augment
         self._augment_takes_generator = augment is not None and "generator" in (
@@ -152,9 +156,11 @@ class TrainingTask(LightningModule):
     def prepare(
         self, batch: SkeletonGraph, generator: torch.Generator | None = None, train: bool = False
     ) -> SkeletonGraph:
-        """The batch after augmentation (``train``) and transform."""
+        """The batch after ``before``, augmentation (``train``) and transform."""
         # autocast would round the coordinates inside of rotations
         with torch.autocast(batch.pos.device.type, enabled=False):
+            if self.before is not None:
+                batch = self.before(batch)
             if train and self.augment is not None:
                 if self._augment_takes_generator:
                     batch = self.augment(batch, generator=generator)

@@ -87,7 +87,7 @@ def save_recognition(
         "num_classes": task.num_classes,
         "class_names": task.class_names,
         "layout": None if layout is None else layout.name,
-        "transform": describe_transform(task.transform),
+        "transform": describe_transform(task.before) + describe_transform(task.transform),
         "facts": dict(facts or {}),
     }
     _write_description(folder, description)
@@ -138,13 +138,12 @@ def _describe_pretraining(
 ) -> dict[str, Any]:
     """What ``task.json`` says of an encoder; ``stream``: what makes its input."""
     inner = getattr(task.objective, "transform", None)
+    parts = (task.before, task.transform, inner, stream)
     return {
         "task": "pretraining",
         "version": 1,
         "objective": type(task.objective).__name__,
-        "transform": [
-            item for part in (task.transform, inner, stream) for item in describe_transform(part)
-        ],
+        "transform": [item for part in parts for item in describe_transform(part)],
         "facts": dict(facts or {}),
     }
 

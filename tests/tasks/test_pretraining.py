@@ -235,3 +235,22 @@ def test_each_gradient_is_clipped_by_itself():
 def test_a_misspelt_option_is_refused():
     with pytest.raises(TypeError, match="learning_rate"):
         masked(learning_rate=0.1)
+
+
+def test_what_stands_before_augmentation_does_not_undo_it():
+    seen = []
+
+    def note(name):
+        def step(batch):
+            seen.append(name)
+            return batch
+
+        return step
+
+    task = masked(before=note("before"), augment=note("augment"), transform=note("transform"))
+    batch = Batch.from_data_list(make_graphs(2))
+    task.prepare(batch, train=True)
+    assert seen == ["before", "augment", "transform"]
+    seen.clear()
+    task.prepare(batch)
+    assert seen == ["before", "transform"]
