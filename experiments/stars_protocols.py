@@ -27,14 +27,13 @@ from typing import Any
 import _selfsup as common
 import torch
 from _running import positive_int, results_folder, run
+from _selfsup_report import draw, raw_rows
 from torch_geometric.transforms import Compose
 
 from stgraph.cli.systems import dims_of
 from stgraph.evaluation import (
     EncoderEvaluation,
     merge_results,
-    nearest_neighbour_pose,
-    read_results,
     results_markdown,
     without_classes,
 )
@@ -42,17 +41,14 @@ from stgraph.files import write_atomically
 from stgraph.nn import SkeletonTransformer
 from stgraph.objectives import Coordinates, Motion, MotionAware, RandomTokens, mamp, stars
 from stgraph.tasks import load_network
-from stgraph.tasks.data import source_labels
 from stgraph.transforms import (
     BodyUnits,
     BridgeGaps,
-    CenterJoint,
     FaceForward,
     RandomRotate,
     RandomTimeCrop,
     ResampleTime,
 )
-from stgraph.viz import draw_learning_curves, draw_scores, save_figure
 
 PROTOCOLS = ("knn", "linear", "fewshot", "finetune", "semi")
 CORPORA = ("own", "all", "transfer")
@@ -299,30 +295,6 @@ class Study:
         return common.as_rows(figures, named, protocol, model, word, self.seed)
 
 
-def raw_rows(named: common.Named) -> list[Any]:
-    """The nearest neighbour of raw poses, which a representation has to beat."""
-    train = named.part("trainval")
-    centred = CenterJoint(of="first")
-    ways: dict[str, Any] = {
-        "": CenterJoint(),
-        " from-first-frame": centred,
-        " facing-forward": Compose([centred, FaceForward()]),
-    }
-    figures = {}
-    for part in ("test", *common.MORE_PARTS.get(named.key, ())):
-        test = named.part(part)
-        y = source_labels(test)
-        for word, transform in ways.items():
-            known, asked = (
-                transform(source.store.batch(source.indices())) for source in (train, test)
-            )
-            predicted = nearest_neighbour_pose(known, asked, centre=())
-            right = float((predicted == y).double().mean())
-            figures[f"knn raw-poses{word}", "knn1", part] = right, len(y)
-    protocol = getattr(named.part("test"), "protocol", "official")
-    return common.as_rows(figures, named, protocol, "raw-poses", "", 0)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     out = results_folder(options.out, TABLE)
@@ -354,58 +326,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 for row in rows:
                     line = f"{row.dataset:13}{row.split:12}{row.setting:34}{row.value:.3f}"
                     print(line, flush=True)
-    draw(out, options.sets)
+    draw(out / TABLE, options.sets)
     print(f"\nwritten to {out / TABLE}")
-
-
-def draw(out: Path, sets: Sequence[common.Named]) -> None:
-    """For each set bars of the frozen protocols, and the curve over masked pre-training."""
-    everything = read_results(out / TABLE)
-    for named in sets:
-        part = (*common.MORE_PARTS.get(named.key, ()), "test")[0]
-        rows = [row for row in everything if row.dataset == named.key and row.split == part]
-        bars: dict[str, dict[str, list[float]]] = {}
-        curves: dict[str, dict[str, list[list[float]]]] = {}
-        at: list[int] = []
-        for title, first in (("nearest neighbour", "knn "), ("linear probe", "linear ")):
-            mine = [row for row in rows if row.setting.startswith(first)]
-            final = bars.setdefault(title, {})
-            on_the_way: dict[int, dict[int, float]] = {}
-            for row in mine:
-                name, _, done = row.setting.removeprefix(first).partition(" pass ")
-                if not done:
-                    final.setdefault(name, []).append(row.value)
-                elif name == "mamp own":
-                    on_the_way.setdefault(row.seed, {})[int(done)] = row.value
-            at = sorted({done for found in on_the_way.values() for done in found})
-            curves[title] = {
-                "masked pre-training": [
-                    [found[done] for done in at if done in found] for found in on_the_way.values()
-                ],
-                **{
-                    name: [[sum(values) / len(values)] * len(at)]
-                    for name, values in final.items()
-                    if name in ("raw-poses", "untrained")
-                },
-            }
-        looks: Any = {"synthetic": named.path is None}
-        where = f"{named.key}, {part}"
-        if any(bars.values()):
-            controls = [n for n in bars["nearest neighbour"] if n.startswith(("raw", "untrained"))]
-            figure = draw_scores(
-                bars, controls=controls, title=f"Frozen encoders: {where}", **looks
-            )
-            save_figure(figure, out / f"frozen_{named.key}.png")
-        if len(at) > 1:
-            figure = draw_learning_curves(
-                curves,
-                controls=("raw-poses", "untrained"),
-                at=at,
-                label="passes of masked pre-training",
-                title=f"While pre-training: {where}",
-                **looks,
-            )
-            save_figure(figure, out / f"curve_{named.key}.png")
 
 
 if __name__ == "__main__":
