@@ -31,7 +31,8 @@ from stgraph.tasks import predict_logits
 from stgraph.transforms import BodyUnits, BridgeGaps, Jitter
 
 TABLE = "table.csv"
-TRANSFORM = Compose([BridgeGaps(), BodyUnits("pose")])
+#: What is done before anything is hidden, and what after.
+BEFORE, AFTER = BridgeGaps(), BodyUnits("pose")
 #: What to hide: parts as the paper names them (those of its 70 and 90 % are garbled in the text).
 MASKS: dict[str, Any] = {
     "none": None,
@@ -78,9 +79,10 @@ def measure(options: argparse.Namespace, mask: str, seed: int, out: Path) -> lis
         def make() -> Any:
             encoder = SkeletonGIN(**sizes, dropout=0.2, layer=options.layer)
             objective = skeletonmae(
-                encoder=encoder, num_dims=dims, masking=MASKS[mask], transform=TRANSFORM
+                encoder=encoder, num_dims=dims, masking=MASKS[mask], transform=AFTER
             )
             return objective, {
+                "before": BEFORE,
                 "augment": Jitter(0.01),
                 "optimizer": "adam",
                 "lr": b.lr,
@@ -104,7 +106,7 @@ def measure(options: argparse.Namespace, mask: str, seed: int, out: Path) -> lis
         encoder,
         train,
         num_classes=len(whole.class_names),
-        transform=TRANSFORM,
+        transform=Compose([BEFORE, AFTER]),
         epochs=epochs,
         batch_size=b.batch_size,
         optimizer="sgd",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,15 @@ from typing import Any
 
 from stgraph.cli.parsing import Parser, choosing
 from stgraph.cli.places import check_out_file, check_out_folder
-from stgraph.cli.sets import SYNTHETIC, check_name, name_of, open_part, title_of
+from stgraph.cli.sets import (
+    SYNTHETIC,
+    check_name,
+    check_untaught,
+    name_of,
+    open_part,
+    run_name,
+    title_of,
+)
 from stgraph.cli.show import count, say, share
 
 DESCRIPTION = """Labels of the training part teach
@@ -109,7 +118,7 @@ def run(config: Any) -> None:
         if unknown or not config.protocols:
             got = unknown[0] if unknown else "nothing"
             raise ValueError(f"unknown protocol {got!r}; known are {', '.join(PROTOCOLS)}")
-        check_limits({"batch_size": config.batch_size, "epochs": config.epochs}, "expected --")
+        check_limits(vars(config), "expected --")
         check_out_file(config.out)
         check_out_folder(config.pictures)
         if config.out is not None:
@@ -122,6 +131,7 @@ def run(config: Any) -> None:
     encoder = load_network(config.model)
     train = open_part(part=config.data.train, **chosen)
     test = open_part(part=config.part, **chosen)
+    check_untaught(train, test)
     if not 0 <= config.recording < len(test):
         raise ValueError(f"--recording expected 0 to {len(test) - 1} (got {config.recording})")
     names = tuple(test.class_names or ())
@@ -152,6 +162,9 @@ def run(config: Any) -> None:
         for measured in _measure(protocol, config, evaluation, left_out):
             results.append(measured)
             say(_line(measured))
+        spread = _spread(results) if results else ""
+        if spread:
+            say(spread)
     if config.out is not None:
         _write(config, chosen, test, description, encoder, results)
         say(f"\nwritten to {config.out}")
@@ -188,6 +201,10 @@ def _measure(protocol: str, config: Any, evaluation: Any, left_out: list[int]) -
         yield from evaluation.knn(config.k)
     elif protocol == "fewshot":
         classes = config.novel or left_out or hold_out_classes(evaluation.num_classes)
+        strange = [label for label in classes if not 0 <= label < evaluation.num_classes]
+        if strange:
+            last = evaluation.num_classes - 1
+            raise ValueError(f"--novel expected classes 0 to {last} (got {strange[0]})")
         known = sorted(set(classes) - set(left_out))
         seen = f"; pre-training has seen {known} (see stgraph pretrain --data.leave_out)"
         say(f"        few-shot: classes {list(classes)}{seen if known else ''}")
@@ -201,6 +218,16 @@ def _measure(protocol: str, config: Any, evaluation: Any, left_out: list[int]) -
             yield from evaluation.finetune(share, seed=seed, epochs=config.epochs)
             if protocol == "semi":
                 yield from evaluation.finetune(share, True, seed=seed, epochs=config.epochs)
+
+
+def _spread(results: list[Any]) -> str:
+    """A line with mean and standard deviation of the last setting, if it has several figures."""
+    last = results[-1].setting
+    values = [row.value for row in results if row.setting == last]
+    if len(values) < 2:
+        return ""
+    mean, sd = statistics.mean(values), statistics.stdev(values)
+    return f"{last:24} mean {mean:.3f} ± {sd:.3f} over {len(values)}"
 
 
 def _line(row: Any) -> str:
@@ -226,7 +253,7 @@ def _write(
             "dataset": name_of(chosen["name"], chosen["path"]),
             "protocol": getattr(test, "protocol", None) or "official",
             "split": config.part,
-            "model": f"{type(encoder).__name__.lower()}-w{width}",
+            "model": f"{type(encoder).__name__.lower()}-w{width} {run_name(config.model)}",
             "stream": "joint",
             "setting": f"{row.setting} {system}",
             "seed": row.seed,

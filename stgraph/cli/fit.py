@@ -185,13 +185,16 @@ def _build(
             f"--layout {wiring.name} has {wiring.num_joints} joints, and the recordings "
             f"({own.name}) have {own.num_joints}"
         )
+    known = inspect.signature(network_class).parameters
+    sizes = {"in_channels": batch.x.size(1), "width": options.width, "layout": wiring}
+    if "encoder_kwargs" in known:  # a network around an encoder of poses
+        sizes = {"encoder_kwargs": sizes}
+    if "partition" in known:
+        sizes["partition"] = fit_partition(partition, data.train)
     try:
         return network_class(
-            in_channels=batch.x.size(1),
             num_classes=data.num_classes,
-            layout=wiring,
-            partition=fit_partition(partition, data.train),
-            **{"width": options.width, "dropout": options.dropout, **options.network_args},
+            **{**sizes, "dropout": options.dropout, **options.network_args},
         )
     except TypeError as error:
         raise ValueError(f"the network does not take that: {error}") from None

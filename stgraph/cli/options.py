@@ -130,8 +130,7 @@ class RunOptions:
     """this run
 
     Args:
-        out: folder of the run; runs/SET_STREAM_PARTITION_sSEED by default (SET of a store: store_
-            and the name of its file)
+        out: folder of the run; by default one below runs, named after what is trained on what
         resume: go on from the folder's last checkpoint, if there is one
         precision: of the numbers
         accelerator: auto (CUDA where there is a device), cpu or cuda

@@ -104,10 +104,8 @@ class SystemOptions:
     queue_size: int = 2048
     views: list[str | dict[str, Any]] | None = None
     system_args: dict[str, Any] = field(default_factory=dict)
-    prepare: list[str | dict[str, Any]] = field(default_factory=list)
-    transform: list[str | dict[str, Any]] = field(
-        default_factory=lambda: ["BridgeGaps", "BodyUnits"]
-    )
+    prepare: list[str | dict[str, Any]] = field(default_factory=lambda: ["BridgeGaps"])
+    transform: list[str | dict[str, Any]] = field(default_factory=lambda: ["BodyUnits"])
     augment: list[str | dict[str, Any]] = field(default_factory=list)
     more: list[dict[str, Any]] = field(default_factory=list)
 
@@ -184,12 +182,11 @@ def run(config: Any) -> None:
         before = build_transform(system.prepare)
         augment = build_transform(system.augment)
         masking, target, views = build_masking(system), build_target(system), build_views(system)
-    train = _joined([_left(_part(options, options.train), options) for options in sets])
-    val = None
-    if sets[0].val != "none":
-        val = _part(sets[0], sets[0].val)
-        if len(sets) == 1:
-            check_apart(train, val)
+    parts = [_part(options, options.train) for options in sets]
+    val = None if sets[0].val == "none" else _part(sets[0], sets[0].val)
+    for number, part in enumerate(parts):
+        check_apart(part, val if number == 0 else None)
+    train = _joined([_left(part, options) for part, options in zip(parts, sets, strict=True)])
     data = SkeletonDataModule(
         train,
         val,

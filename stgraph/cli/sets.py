@@ -162,19 +162,52 @@ def check_apart(train: Any, val: Any) -> None:
         ValueError: if they do.
     """
     for option, part in (("train", train), ("val", val)):
+        if part is None:
+            continue
         held = [name for name in getattr(part, "parts", ()) if name.lower().startswith("test")]
         if held and part.split == "all":
             raise ValueError(
                 f"--data.{option} all holds the part {held[0]!r} of the store, whose recordings "
                 f"neither train nor choose the epoch; take one of {', '.join(part.parts)}"
             )
-    shared = set() if val is None else set(train.indices()) & set(val.indices())
+    shared = shared_recordings(train, val)
     if shared:
         raise ValueError(
-            f"--data.train {train.split} and --data.val {val.split} share {len(shared):,} "
+            f"--data.train {train.split} and --data.val {val.split} share {shared:,} "
             "recordings: an epoch is chosen by recordings that do not train; take another part, or "
             "--data.val none"
         )
+
+
+def check_untaught(train: Any, asked: Any) -> None:
+    """Refuses to teach a classifier on recordings that it is asked, or on test recordings.
+
+    Raises:
+        ValueError: if the parts share recordings, or the first holds test recordings.
+    """
+    names = [train.split, *(getattr(train, "parts", ()) if train.split == "all" else ())]
+    held = [name for name in names if name.lower().startswith("test")]
+    if held:
+        raise ValueError(
+            f"--data.train {train.split} holds test recordings ({held[0]}), which teach nobody"
+        )
+    shared = shared_recordings(train, asked)
+    if shared:
+        raise ValueError(
+            f"--data.train {train.split} and --part {asked.split} share {shared:,} recordings: "
+            "what is asked must not teach"
+        )
+
+
+def shared_recordings(one: Any, other: Any) -> int:
+    """Number of recordings that two parts of one store have in common."""
+    return 0 if other is None else len(set(one.indices()) & set(other.indices()))
+
+
+def run_name(model: str) -> str:
+    """A word for the run whose network a folder holds: ``NAME`` of ``runs/NAME/model``."""
+    folder = Path(model).resolve()
+    return folder.parent.name if folder.name == "model" else folder.name
 
 
 def name_of(name: str, path: str | None) -> str:

@@ -108,10 +108,21 @@ def build_objective(
     layouts = layouts_of(train)
     if options.bound and len(layouts) > 1:
         raise ValueError(
-            "--bound true gives joints of one layout embeddings; the sets have several"
+            "--bound true (perhaps of the recipe) gives joints of one layout embeddings; the sets "
+            "have several: give --bound false"
         )
     dims, extra = dims_of(train), options.system_args
     encoder: Any = None if options.encoder is None else load_network(options.encoder)
+    if getattr(encoder, "num_classes", None) is not None:
+        raise ValueError(
+            f"--encoder {options.encoder} holds a classifier; pre-training needs an encoder "
+            "without one, as stgraph pretrain saves"
+        )
+    if options.system == "mamp" and encoder is not None and not hasattr(encoder, "encode"):
+        raise ValueError(
+            f"--encoder {options.encoder} holds a {type(encoder).__name__}; mamp needs a "
+            "SkeletonTransformer"
+        )
 
     def new_encoder() -> Any:
         return build_encoder(options, layouts, dims)

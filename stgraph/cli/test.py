@@ -9,7 +9,7 @@ from typing import Any
 
 from stgraph.cli.parsing import Parser, choosing
 from stgraph.cli.places import check_out_file
-from stgraph.cli.sets import check_name, name_of, open_part, title_of
+from stgraph.cli.sets import check_name, name_of, open_part, run_name, title_of
 from stgraph.cli.show import count, say, share, table
 
 DESCRIPTION = """Recordings come from the set that the network was
@@ -90,14 +90,14 @@ def run(config: Any) -> None:
     task = load_recognition(config.model)
     if not len(dataset):
         raise ValueError(f"the part {config.part!r} of {chosen['name']} is empty")
-    check_source_labels(dataset, task.num_classes)
     names = tuple(task.class_names or ())
     own = tuple(dataset.class_names or ())
     if names and own and names != own:
         raise ValueError(
-            f"the model was trained for other classes ({', '.join(names[:3])}, ...) than those of "
-            f"{chosen['name']} ({', '.join(own[:3])}, ...)"
+            f"the model was trained for other classes ({len(names)}: {', '.join(names[:3])}, ...) "
+            f"than those of {chosen['name']} ({len(own)}: {', '.join(own[:3])}, ...)"
         )
+    check_source_labels(dataset, task.num_classes)
     logits, y, has_pose = predict_logits(task, dataset, batch_size=config.batch_size)
     figures = {
         "top1": float(top_k_accuracy(logits, y, 1, has_pose)),
@@ -128,7 +128,8 @@ def run(config: Any) -> None:
     say(_classes(matrix, (*labels, "no answer" if silent else "no pose")))
     if config.out is not None:
         name = name_of(chosen["name"], chosen["path"])
-        _write(Path(config.out), name, config.part, facts, task, rows)
+        run = run_name(config.model)
+        _write(Path(config.out), name, config.part, facts, task, run, rows)
         say(f"\nwritten to {config.out}")
 
 
@@ -169,7 +170,13 @@ def _word(network: Any) -> str:
 
 
 def _write(
-    path: Path, name: str, part: str, facts: Any, task: Any, figures: list[tuple[Any, Any, int]]
+    path: Path,
+    name: str,
+    part: str,
+    facts: Any,
+    task: Any,
+    run: str,
+    figures: list[tuple[Any, Any, int]],
 ) -> None:
     from stgraph.evaluation import command_line, commit, hardware
     from stgraph.evaluation.tables import merge_entries
@@ -181,7 +188,7 @@ def _write(
             "dataset": name,
             "protocol": protocol or "official",
             "split": part,
-            "model": _word(task.network),
+            "model": f"{_word(task.network)} {run}",
             "stream": stream if isinstance(stream, str) else f"fused{len(stream)}",
             "setting": f"supervised {network.get('partition', 'unknown')}",
             "seed": int(facts.get("seed", 0)),

@@ -94,7 +94,7 @@ def fine_tune(
         batch_size: Recordings of a step.
         lr: Highest learning rate.
         min_lr: Where the cosine ends.
-        warmup_epochs: Epochs of warm-up.
+        warmup_epochs: Epochs of warm-up; at most a tenth of all.
         weight_decay: Weight decay; biases and norms are spared.
         layer_decay: Factor of the learning rates towards the input; None: all alike.
         drop_path: Of networks that have it; None: as the encoder.
@@ -127,7 +127,7 @@ def fine_tune(
             "optimizer": "adamw",
             "lr": lr,
             "min_lr": min_lr,
-            "warmup_epochs": warmup_epochs,
+            "warmup_epochs": min(warmup_epochs, epochs / 10),
             "weight_decay": weight_decay,
             "decay_norm_and_bias": False,
             "layer_decay": None if fresh else layer_decay,

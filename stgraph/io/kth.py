@@ -21,8 +21,8 @@ __all__ = ["read_kth_poses", "read_kth_sequences"]
 
 #: Frames a second of the KTH videos; frame ranges count these.
 VIDEO_FPS = 25.0
-_LINE = re.compile(r"^(person\d+_[a-z]+_d\d)\s+frames\s*(.*)$")
-_RANGE = re.compile(r"^(\d+)-(\d+)$")
+_LINE = re.compile(r"^(person\d{1,10}_[a-z]+_d\d)\s+frames\s*(.*)$")
+_RANGE = re.compile(r"^(\d{1,10})-(\d{1,10})$")
 
 
 def read_kth_poses(
@@ -74,7 +74,7 @@ def read_kth_poses(
 def _title(arrays: Mapping[str, Any], file: str) -> str:
     try:
         return str(json.loads(str(arrays["meta"]))["video_id"])
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return Path(file).stem
 
 

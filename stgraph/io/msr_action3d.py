@@ -15,7 +15,7 @@ from stgraph.skeleton import SkeletonGraph, resolve_layout
 
 __all__ = ["read_msr_action3d"]
 
-_NAME = re.compile(r"(a(\d+)_s(\d+)_e(\d+))_skeleton3D(?:\.txt)?$")
+_NAME = re.compile(r"(a(\d{1,9})_s(\d{1,9})_e(\d{1,9}))_skeleton3D(?:\.txt)?$")
 
 
 def read_msr_action3d(

@@ -18,7 +18,7 @@ from stgraph.skeleton import SkeletonGraph, resolve_layout
 
 __all__ = ["read_nw_ucla"]
 
-_NAME = re.compile(r"^a(\d+)_s(\d+)_e(\d+)_v(\d+)$")
+_NAME = re.compile(r"^a(\d{1,9})_s(\d{1,9})_e(\d{1,9})_v(\d{1,9})$")
 
 
 def read_nw_ucla(

@@ -15,7 +15,7 @@ from stgraph.skeleton import SkeletonGraph, resolve_layout
 
 __all__ = ["read_sbu"]
 
-_PATH = re.compile(r"(s(\d+)s(\d+))/(\d+)/(\d+)/skeleton_pos\.txt$")
+_PATH = re.compile(r"(s(\d{1,9})s(\d{1,9}))/(\d{1,9})/(\d{1,9})/skeleton_pos\.txt$")
 
 
 def read_sbu(
@@ -46,6 +46,10 @@ def read_sbu(
         )
     table = text_table(content, file, columns=91, delimiter=",")
     finite(table, file, "line", first=1)
+    odd = np.flatnonzero((table[:, 0] != np.floor(table[:, 0])) | (np.abs(table[:, 0]) >= 2**31))
+    if len(odd):
+        problem = f"expected whole frame numbers (got {table[odd[0], 0]})"
+        raise RecordingError(file, problem, place=f"line {odd[0] + 1}")
     frame = table[:, 0].astype(np.int64)
     if (np.diff(frame) <= 0).any():
         line = int(np.flatnonzero(np.diff(frame) <= 0)[0]) + 2

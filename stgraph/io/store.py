@@ -242,6 +242,14 @@ class Store:
             raise ValueError("columns differ in length")
         if any(len(length) and int(length.min()) < 0 for length in self._lengths):
             raise ValueError("a length is negative")
+        if self._attributes["pos"].value.dim() != 2:
+            raise ValueError("'pos' is no table of coordinates")
+        tracks = self._attributes["track_length"]
+        poses = self._lengths[self._attributes["frame"].group]
+        owner = torch.arange(len(self)).repeat_interleave(self._lengths[tracks.group])
+        counted = torch.zeros_like(poses).index_add_(0, owner, tracks.value.long())
+        if bool((tracks.value < 0).any()) or not torch.equal(counted, poses):
+            raise ValueError("lengths of tracks do not add up to the poses")
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.path is not None:

@@ -16,7 +16,7 @@ from stgraph.skeleton import SkeletonGraph, resolve_layout
 
 __all__ = ["read_utd_mhad"]
 
-_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton(?:\.mat)?$")
+_NAME = re.compile(r"a(\d{1,9})_s(\d{1,9})_t(\d{1,9})_skeleton(?:\.mat)?$")
 
 
 def read_utd_mhad(

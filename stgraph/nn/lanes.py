@@ -72,3 +72,22 @@ def make_lanes(batch: SkeletonGraph, folded: bool | None = None) -> Lanes:
     counts = torch.tensor([layout.num_joints for layout in batch.layouts])
     joints = counts.to(batch.pos.device)[batch.track_batch]
     return Lanes(1, lane_order(batch, joints))
+
+
+def node_features(batch: SkeletonGraph) -> Tensor:
+    """What of the nodes enters a network: ``batch.x``, or positions, 0 where a joint is missing.
+
+    Args:
+        batch: Recordings.
+
+    Returns:
+        [N, C].
+    """
+    x = getattr(batch, "x", None)
+    if x is not None:
+        return x
+    score = getattr(batch, "score", None)
+    if score is None:
+        return batch.pos
+    # law 6: whatever a file holds where nothing was found has no influence
+    return torch.where(score[:, None] > 0, batch.pos, torch.zeros_like(batch.pos))

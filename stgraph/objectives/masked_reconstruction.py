@@ -152,7 +152,9 @@ class MaskedReconstruction(nn.Module):
             generator: Draws what is hidden.
             hidden: What to hide instead, bool [K].
         """
-        tokens = make_tokens(batch, self.encoder.patch_size)
+        # an encoder that is bound to a layout refuses others here
+        own = getattr(self.encoder, "tokens", None)
+        tokens = make_tokens(batch, self.encoder.patch_size) if own is None else own(batch)
         if hidden is None:
             hidden = self.masking(batch, tokens, generator)
         encoded = self.encoder.encode(self.visible_part(batch, tokens, hidden), tokens, ~hidden)
@@ -161,7 +163,7 @@ class MaskedReconstruction(nn.Module):
             asked = ~hidden | self._asked(tokens, hidden, generator)
             tokens, hidden = take_tokens(tokens, asked), hidden[asked]
         with torch.no_grad():
-            target = self.target(batch if self.transform is None else self.transform(batch), tokens)
+            target = self.target(self._transformed(batch), tokens)
         prediction = self.decoder(encoded, batch, tokens, ~hidden)
         if prediction.numel() != target.value.numel():
             wanted = target.value[0].numel() if len(target.value) else 0
@@ -189,7 +191,7 @@ class MaskedReconstruction(nn.Module):
         if not hasattr(self.target, "positions"):
             raise ValueError(f"a {type(self.target).__name__} does not say where joints are")
         tokens, hidden, prediction, *_ = self.reconstruct(batch, generator)
-        truth = batch if self.transform is None else self.transform(batch)
+        truth = self._transformed(batch)
         values = prediction[hidden]
         pos = self.target.positions(values, truth, take_tokens(tokens, hidden))
         node = torch.zeros(batch.pos.size(0), dtype=torch.bool, device=pos.device)
@@ -223,7 +225,26 @@ class MaskedReconstruction(nn.Module):
         score = getattr(batch, "score", None)
         score = keep.to(batch.pos.dtype) if score is None else torch.where(keep, score, 0.0)
         pos = torch.where(keep[:, None], batch.pos, torch.zeros_like(batch.pos))
-        return self.transform(with_nodes(batch, pos=pos, score=score))
+        return self._transformed(with_nodes(batch, pos=pos, score=score))
+
+    def _transformed(self, batch: SkeletonGraph) -> SkeletonGraph:
+        """The batch after the transform.
+
+        Raises:
+            ValueError: if the transform changed which poses there are.
+        """
+        if self.transform is None:
+            return batch
+        out = self.transform(batch)
+        if out.pos.size(0) != batch.pos.size(0) or not torch.equal(
+            out.track_length, batch.track_length
+        ):
+            raise ValueError(
+                f"the transform {self.transform!r} of a masked objective changes which poses there "
+                "are, so that tokens would be of others; apply it before hiding (the task's "
+                "'before', at the command --prepare)"
+            )
+        return out
 
     def after_step(self) -> None:
         """Lets a target that follows the encoder do so; called after every optimiser step."""

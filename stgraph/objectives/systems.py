@@ -131,7 +131,7 @@ def stars(
 def skeletonmae(
     layout: SkeletonLayout | str | None = None,
     *,
-    encoder: SkeletonGIN | None = None,
+    encoder: nn.Module | None = None,
     in_channels: int = 2,
     width: int = 64,
     depth: int = 3,
@@ -150,7 +150,8 @@ def skeletonmae(
 
     Args:
         layout: Kept to refuse other joints; None: any layouts.
-        encoder: One that exists already, instead of the sizes below.
+        encoder: One that exists already, instead of the sizes below; also an
+            :class:`~stgraph.nn.STGCN` or its kin.
         in_channels: Channels of what the encoder sees.
         width: Channels of encoder and decoder.
         depth: Layers of the encoder; 3 as published.
@@ -166,19 +167,20 @@ def skeletonmae(
     Open in the source, and chosen here: the target is the coordinates (the embedded joints could
     collapse); masks are drawn for a recording, not for each frame; a batch is of recordings.
     """
-    if encoder is None:
-        encoder = SkeletonGIN(in_channels, width, depth, hidden_channels, dropout, layout)
+    network: Any = encoder
+    if network is None:
+        network = SkeletonGIN(in_channels, width, depth, hidden_channels, dropout, layout)
     target = Coordinates() if target is None else target
     decoder = NodeDecoder(
-        encoder.out_channels,
+        network.out_channels,
         target.size(1, num_dims),
-        encoder.out_channels,
-        hidden_channels=encoder.config["hidden_channels"],
+        network.out_channels,
+        hidden_channels=network.config.get("hidden_channels"),
         remask=remask,
-        layer=encoder.config["layer"],
+        layer=network.config.get("layer", "gin"),
     )
     masking = BodyParts("V3") if masking is None else masking
-    return MaskedReconstruction(MaskTokens(encoder), decoder, masking, target, loss, transform)
+    return MaskedReconstruction(MaskTokens(network), decoder, masking, target, loss, transform)
 
 
 def skeletonclr(

@@ -128,6 +128,11 @@ def fit_task(
             f"'fit_task' expected a batch size that {devices} processes can share "
             f"(got {data.batch_size})"
         )
+    if not isinstance(task, TrainingTask):
+        raise TypeError(
+            "'fit_task' expected a task such as Recognition(network, num_classes) or "
+            f"Pretraining(objective) (got {type(task).__name__})"
+        )
     task.check_data(data)
     folder = None if out is None else Path(out)
     keeper = Keeper(folder, select, checkpoint_every, task.figures)

@@ -35,6 +35,17 @@ LIMITS: dict[str, tuple[float, float]] = {
     "num_workers": (0, ANY),
     "checkpoint_every": (1, ANY),
     "top": (1, ANY),
+    "k": (1, ANY),
+    "shots": (1, ANY),
+    "draws": (1, ANY),
+    "seeds": (1, ANY),
+    "share": (0, 1),
+    "depth": (1, ANY),
+    "heads": (1, ANY),
+    "patch_size": (1, ANY),
+    "decoder_depth": (0, ANY),
+    "queue_size": (1, ANY),
+    "ratio": (0, 1),
 }
 
 

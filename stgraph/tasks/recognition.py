@@ -69,6 +69,9 @@ class Recognition(TrainingTask):
             **settings,
         )
         self._check(num_classes, class_names, class_weight)
+        own = getattr(model, "num_classes", None)
+        if own is not None and own != num_classes:
+            raise ValueError(f"the network has {own} classes and the task {num_classes}")
         self.model = model
         self.num_classes = num_classes
         self.class_names = None if class_names is None else tuple(class_names)

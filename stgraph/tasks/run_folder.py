@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stgraph.files import write_atomically
-from stgraph.tasks.keeper import BEST, LAST
+from stgraph.tasks.keeper import BEST, HISTORY, LAST
 
 RUN = "run.json"
 ANEW = "take another folder, or resume=False to begin anew"
@@ -35,7 +35,17 @@ def find_run(folder: Path | None, run: dict[str, Any]) -> tuple[Path | None, boo
     other = [_difference(k, known[k], v) for k, v in run.items() if known[k] != v]
     if other:
         raise ValueError(f"{str(folder)!r} holds another training ({'; '.join(other)}); {ANEW}")
+    if run.get("select") != "last" and not (folder / BEST).is_file() and _has_chosen(folder):
+        raise ValueError(
+            f"{str(folder)!r} has lost {BEST}, the checkpoint of the epoch chosen so far; {ANEW}"
+        )
     return folder / LAST, finished
+
+
+def _has_chosen(folder: Path) -> bool:
+    """Whether an epoch ended, after which one is chosen."""
+    history = folder / HISTORY
+    return history.is_file() and len(history.read_text("utf-8").splitlines()) > 1
 
 
 def _difference(name: str, there: Any, here: Any) -> str:

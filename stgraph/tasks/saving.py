@@ -43,7 +43,9 @@ def load_network(folder: str | Path, **changes: Any) -> Any:
     Raises:
         ValueError: if the folder holds no network of ours.
     """
-    return _load_module(folder, stgraph.nn.encoders, **changes)
+    network = _load_module(folder, stgraph.nn.encoders, **changes)
+    _check_weights(network, folder)
+    return network
 
 
 def _load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any:
@@ -52,7 +54,7 @@ def _load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> An
         raise ValueError(f"{str(folder)!r} holds no saved network (there is no config.json)")
     try:
         name = json.loads(file.read_text("utf-8"))["model"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{str(file)!r} does not describe a network") from None
     known = [n for n in names if hasattr(getattr(stgraph.nn, n), "from_pretrained")]
     if name not in known:
@@ -175,6 +177,7 @@ def load_reconstruction(folder: str | Path) -> MaskedReconstruction:
         )
     encoder = load_network(folder)
     decoder = _load_module(decoder_folder, stgraph.nn.decoders)
+    _check_weights(decoder, decoder_folder)
     try:
         room, parts = stgraph.objectives, description["reconstruction"]
         masking = build_part(parts["masking"], room, "masking", room.maskings)
@@ -236,9 +239,12 @@ def read_pretraining(folder: str | Path) -> dict[str, Any]:
     try:
         description = json.loads(file.read_text("utf-8"))
         kind, facts = description["task"], description["facts"]
+        filled = description.get("reconstruction", {"transform": []})
         if not isinstance(facts, dict) or not isinstance(description["transform"], list):
             raise TypeError
-    except (ValueError, KeyError, TypeError):
+        if not isinstance(filled, dict) or not isinstance(filled.get("transform"), list):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{str(file)!r} does not describe a pre-trained encoder") from None
     if kind != "pretraining":
         raise ValueError(
@@ -257,10 +263,16 @@ def read_task(folder: str | Path) -> dict[str, Any]:
     file = _find_description(folder, "trained task")
     try:
         description = json.loads(file.read_text("utf-8"))
-        if description["task"] != "recognition" or description["version"] != 1:
+        pretrained = description["task"] == "pretraining"
+        if not pretrained and (description["task"], description["version"]) != ("recognition", 1):
             raise ValueError
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{str(file)!r} does not describe a recognition task") from None
+    if pretrained:
+        raise ValueError(
+            f"{str(folder)!r} holds a pre-trained encoder, not a recogniser; measure it with "
+            "stgraph evaluate"
+        )
     for key, kinds in _KINDS.items():
         if key not in description or not isinstance(description[key], kinds):
             what = "a wrong" if key in description else "no"
@@ -286,13 +298,13 @@ def load_recognition(folder: str | Path, **changes: Any) -> Recognition:
         arguments["transform"] = build_transform(description["transform"])
     arguments.update(changes)
     network = load_network(folder)
-    _check_weights(network, folder)
     return Recognition(network, description["num_classes"], **arguments).eval()
 
 
 def _check_weights(network: Any, folder: str | Path) -> None:
-    for name, weight in network.named_parameters():
-        if not bool(weight.isfinite().all()):
+    for name, weight in network.state_dict().items():
+        negative = name.endswith("running_var") and bool((weight < 0).any())
+        if negative or not bool(weight.isfinite().all()):
             raise ValueError(
                 f"the network in {str(folder)!r} has weights that are no numbers ({name}); its "
                 "files are damaged or its training failed: train it anew"

@@ -57,8 +57,14 @@ def build_part(item: Any, package: Any, what: str, names: Sequence[str]) -> Any:
         raise ValueError(f"the {what} {arguments} could not be written down; build it in Python")
     if name not in known:
         raise ValueError(f"unknown {what} {name!r}; known are {', '.join(sorted(known))}")
+    words = arguments or {}
+    if not isinstance(words, dict) or not all(isinstance(word, str) for word in words):
+        raise ValueError(
+            f"expected the arguments of {name} by name (got {arguments!r}; YAML reads on, off, yes "
+            "and no as truth values: put them in quotes)"
+        )
     try:
-        return getattr(package, name)(**{k: _tuples(v) for k, v in (arguments or {}).items()})
+        return getattr(package, name)(**{k: _tuples(v) for k, v in words.items()})
     except TypeError as error:
         raise ValueError(f"the {what} {name}: {error}") from None
 

@@ -102,6 +102,8 @@ class PreNormalise3D(SkeletonTransform):
 
     def forward(self, data: SkeletonGraph) -> SkeletonGraph:
         """A copy, moved and turned."""
+        if data.pos.size(1) != 3:
+            raise ValueError(f"'PreNormalise3D' expected 3-D positions (got {data.pos.size(1)}-D)")
         size = data.num_recordings
         person, owner = person_of_pose(data)
         poses = torch.bincount(person, minlength=len(owner))

@@ -43,6 +43,12 @@ def _panels(
     Raises:
         ValueError: if it is several recordings, or nobody is seen.
     """
+    nodes = truth.pos.size(0)
+    if prediction.pos.shape != truth.pos.shape or hidden.shape != (nodes,):
+        raise ValueError(
+            f"expected a prediction {list(truth.pos.shape)} and hidden nodes [{nodes}] (got "
+            f"{list(prediction.pos.shape)} and {list(hidden.shape)})"
+        )
     if truth.num_recordings != 1:
         raise ValueError(f"expected one recording (got {truth.num_recordings})")
     score = truth.folded_score()
@@ -83,6 +89,19 @@ def _draw_panel(
         )
 
 
+def _reach(
+    truth: SkeletonGraph, panels: _Panels, frame: int, view: dict[str, tuple[float, float]]
+) -> tuple[float, float]:
+    """Width and height about the middle of a view that show the prediction too, if it is near."""
+    guess = frame_limits(_people(truth, panels.prediction, panels.scores[2], frame))
+    out = []
+    for side, size in zip(("xlim", "ylim"), _extent(view), strict=True):
+        middle = sum(view[side]) / 2
+        wanted = 2 * max(abs(end - middle) for end in guess[side])
+        out.append(min(max(size, wanted), 1.6 * size))
+    return out[0], out[1]
+
+
 def draw_reconstruction(
     truth: SkeletonGraph,
     prediction: SkeletonGraph,
@@ -115,14 +134,17 @@ def draw_reconstruction(
     Raises:
         ValueError: if it is several recordings, or nobody is seen.
     """
+    if num_frames < 1:
+        raise ValueError(f"'draw_reconstruction' expected num_frames >= 1 (got {num_frames})")
     panels = _panels(truth, prediction, hidden, turn, y_down)
     frames = truth.frame.unique()
     chosen = frames[torch.linspace(0, len(frames) - 1, min(num_frames, len(frames))).long()]
     views = [
         frame_limits(_people(truth, panels.truth, panels.scores[2], f)) for f in chosen.tolist()
     ]
-    width = max(_extent(view)[0] for view in views)
-    height = max(_extent(view)[1] for view in views)
+    reach = [_reach(truth, panels, f, view) for f, view in zip(chosen.tolist(), views, strict=True)]
+    width = max(across for across, _ in reach)
+    height = max(down for _, down in reach)
     tall = 1.8
     wide = max(tall * min(max(width / height, 0.4), 1.4) * len(chosen) + 0.4, 4.0)
     with house_style():

@@ -136,6 +136,8 @@ def writing_gif(figure: Figure, path: Path, fps: float, dpi: int) -> Iterator[An
     """A writer whose ``grab_frame()`` adds the figure; the file appears when all is done."""
     from matplotlib.animation import PillowWriter
 
+    if not fps > 0:
+        raise ValueError(f"an animation expected more than 0 frames per second (got {fps})")
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         temporary = Path(folder) / "animation.gif"

@@ -71,7 +71,7 @@ def test_test_measures_every_class(stgraph: Run, trained: Path, tmp_path: Path) 
         rows = list(csv.DictReader(file))
     assert [row["metric"] for row in rows] == ["top1", "top5", "mean_class", "top1"]
     assert {row["setting"] for row in rows} == {"supervised spatial"}
-    assert rows[0]["model"] == "stgcn1-stgcn-w4"
+    assert rows[0]["model"] == "stgcn1-stgcn-w4 a"
 
 
 def test_test_agrees_with_the_library(stgraph: Run, trained: Path, store: Path) -> None:

@@ -282,3 +282,79 @@ def test_what_is_no_pretrained_encoder_is_said(
         result = stgraph("evaluate", "--model", encoder, *arguments)
         assert result.code == 2
         assert message in result.err
+
+
+def test_test_recordings_neither_pretrain_nor_teach(
+    stgraph: Run, store: Path, tmp_path: Path, encoder: Path
+) -> None:
+    data = ["--data.name", "store", "--data.path", store, "--out", tmp_path / "run", *TINY]
+    result = stgraph("pretrain", *data, "--data.train", "all")
+    assert "--data.train all holds the part 'test' of the store" in result.err
+    more = yaml.safe_dump(
+        [{"name": "store", "path": str(store), "train": "all"}], default_flow_style=True
+    )
+    assert "holds the part 'test'" in stgraph("pretrain", *data, "--more", more).err
+    result = stgraph("evaluate", "--model", encoder, "--data.train", "test")
+    assert "--data.train test holds test recordings" in result.err
+    result = stgraph("evaluate", "--model", encoder, "--data.train", "val", "--part", "val")
+    assert "share 6 recordings: what is asked must not teach" in result.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--k", "-1"], "expected --k >= 1 (got -1)"),
+        (["--seeds", "0"], "expected --seeds >= 1 (got 0)"),
+        (["--shots", "0"], "expected --shots >= 1 (got 0)"),
+        (["--draws", "0"], "expected --draws >= 1 (got 0)"),
+        (["--protocols", "[fewshot]", "--novel", "[7]"], "--novel expected classes 0 to 2 (got 7)"),
+    ],
+)
+def test_figures_of_nothing_are_refused(
+    stgraph: Run, encoder: Path, arguments: list[str], message: str
+) -> None:
+    assert message in stgraph("evaluate", "--model", encoder, *arguments).err
+
+
+def test_figures_of_two_encoders_stand_side_by_side(
+    stgraph: Run, store: Path, tmp_path: Path, encoder: Path
+) -> None:
+    other = tmp_path / "b"
+    data = ["--data.name", "store", "--data.path", store, "--seed", 1]
+    assert stgraph("pretrain", *data, "--out", other, *TINY).code == 0
+    for model in (encoder, other / "model", encoder):
+        options = ["--protocols", "[knn]", "--out", tmp_path / "f.csv"]
+        assert stgraph("evaluate", "--model", model, *options).code == 0
+    rows = list(csv.DictReader((tmp_path / "f.csv").read_text().splitlines()))
+    assert [row["model"] for row in rows] == [
+        "skeletontransformer-w8 a",
+        "skeletontransformer-w8 b",
+    ]
+
+
+def test_an_encoder_has_no_classifier_and_fits_its_system(
+    stgraph: Run, store: Path, tmp_path: Path, trained: Path, encoder: Path
+) -> None:
+    data = ["--data.name", "store", "--data.path", store, "--out", tmp_path / "run", *TINY]
+    for system in ("mamp", "stars", "skeletonclr"):
+        result = stgraph("pretrain", *data, "--system", system, "--encoder", trained / "model")
+        assert "holds a classifier; pre-training needs an encoder without one" in result.err
+    result = stgraph("test", "--model", encoder)
+    assert "holds a pre-trained encoder, not a recogniser; measure it with" in result.err
+
+
+@pytest.mark.parametrize("backbone", ["gcn", "gat", "stgcn"])
+def test_skeletonmae_takes_its_other_backbones(
+    stgraph: Run, store: Path, tmp_path: Path, backbone: str
+) -> None:
+    data = ["--data.name", "store", "--data.path", store, "--out", tmp_path / "run", *TINY]
+    options = ["--system", "skeletonmae", "--backbone", backbone]
+    result = stgraph("pretrain", *data, *options)
+    assert result.code == 0, result.err
+    drawn = stgraph(
+        *("evaluate", "--model", tmp_path / "run" / "model", "--protocols", "[knn]"),
+        *("--pictures", tmp_path / "pictures"),
+    )
+    assert drawn.code == 0, drawn.err
+    assert (tmp_path / "pictures" / "reconstruction.gif").is_file()

@@ -21,7 +21,7 @@ from stgraph.skeleton import SkeletonGraph
 from stgraph.testing import random_batch, randomise_norms
 from stgraph.transforms import BodyUnits, CenterJoint, Stream
 from stgraph.transforms.base import with_nodes
-from tests.laws.encoders import BODY, HAND
+from tests.laws.encoders import BODY, ENCODERS, HAND, encoder
 from tests.objectives.samples import recordings, tiny_objective
 
 MASKINGS = {
@@ -132,3 +132,11 @@ def body_with_parts():
         return batch
 
     return give
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_what_lies_where_nothing_was_found_never_reaches_a_network(name):
+    model = encoder(name, torch.float32).eval()
+    batch = recordings(missing=0.3)
+    other = torch.where((batch.score > 0)[:, None], batch.pos, torch.full_like(batch.pos, 1e4))
+    assert torch.equal(model(batch), model(with_nodes(batch, pos=other)))

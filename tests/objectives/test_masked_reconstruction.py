@@ -13,9 +13,10 @@ from stgraph.objectives import (
     RandomTokens,
     squared_error,
 )
-from stgraph.transforms import BodyUnits
+from stgraph.testing import random_batch
+from stgraph.transforms import BodyUnits, ResampleTime
 from stgraph.transforms.base import with_nodes
-from tests.laws.encoders import BODY
+from tests.laws.encoders import BODY, HAND
 from tests.objectives.samples import recordings, tiny_encoder, tiny_objective
 
 
@@ -142,3 +143,17 @@ def test_latent_features_have_no_place():
     objective.target = lambda batch, tokens: None
     with pytest.raises(ValueError, match="a function does not say where joints are"):
         objective.fill_in(recordings())
+
+
+def test_what_changes_the_poses_belongs_before_hiding():
+    for transform in (ResampleTime(num_frames=40), ResampleTime(every=2)):
+        objective = tiny_objective(transform=transform)
+        with pytest.raises(ValueError, match=r"changes which poses there are.*before hiding"):
+            objective(recordings())
+
+
+def test_an_encoder_bound_to_joints_refuses_others_behind_a_mask():
+    objective = tiny_objective()
+    other = random_batch([[4]], HAND)
+    with pytest.raises(ValueError, match="bound to layout 'body' and got 'hand'"):
+        objective(other)

@@ -121,3 +121,27 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, task: Any) -> N
 def test_a_network_of_the_users_own_cannot_be_saved_to_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a Identity has no 'save_pretrained'"):
         save_recognition(Recognition(nn.Identity(), 2), tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1.0])
+def test_statistics_that_are_no_numbers_are_refused(
+    tmp_path: Path, task: Any, value: float
+) -> None:
+    made = task()
+    for name, buffer in made.network.named_buffers():
+        if name.endswith("running_var"):
+            buffer.fill_(value)
+    save_recognition(made, tmp_path)
+    with pytest.raises(ValueError, match=r"running_var.*damaged or its training failed"):
+        load_recognition(tmp_path)
+
+
+def test_a_deep_file_and_arguments_without_names_are_one_error(tmp_path: Path, task: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected the arguments of Stream by name"):
+        build_transform([{"Stream": [1]}])  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="put them in quotes"):
+        build_transform([{"CenterJoint": {False: "first"}}])  # type: ignore[dict-item]
+    save_recognition(task(), tmp_path)
+    (tmp_path / "task.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="does not describe a recognition task"):
+        load_recognition(tmp_path)

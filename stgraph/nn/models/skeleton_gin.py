@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stgraph.nn.lanes import make_lanes
+from stgraph.nn.lanes import make_lanes, node_features
 from stgraph.nn.models.stgcn import NodeEmbeddings
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
 from stgraph.nn.pose_layers import POSE_LAYERS, GATLayer, GCNLayer, GINLayer
@@ -78,7 +78,7 @@ class SkeletonGIN(PretrainedMixin, nn.Module):
 
     def unpack(self, batch: SkeletonGraph) -> tuple[Tensor, EncoderPlan]:
         """The tensors of a batch that :meth:`core` takes: features [V, P, C] and a plan."""
-        x = batch.x if getattr(batch, "x", None) is not None else batch.pos
+        x = node_features(batch)
         if x.size(1) != self.in_channels:
             raise ValueError(
                 f"this {type(self).__name__} expected {self.in_channels} input channels (got "

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock, STGCNPlusPlusBlock
 from stgraph.nn.data_norm import JointNorm, make_data_norm
+from stgraph.nn.lanes import node_features
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan, plan_steps
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.spatial import ConvFactory, SpatialOperator, make_conv
@@ -261,7 +262,7 @@ class STGCN(PretrainedMixin, nn.Module):
 
     def unpack(self, batch: SkeletonGraph) -> tuple[Tensor, EncoderPlan]:
         """The tensors of a batch that :meth:`core` takes: features [V, P, C] and a plan."""
-        x = batch.x if getattr(batch, "x", None) is not None else batch.pos
+        x = node_features(batch)
         if x.size(1) != self.in_channels:
             raise ValueError(
                 f"this STGCN expected {self.in_channels} input channels (got {x.size(1)}). Is a "
