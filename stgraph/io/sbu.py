@@ -24,7 +24,8 @@ def read_sbu(
     """One recording: lines of a frame number and 2 persons x 15 joints x (x, y, z).
 
     Pair, class and number come from the path ``sAAsBB/CC/NNN/skeleton_pos.txt``: the graph carries
-    ``y = CC - 1``, `name` (``sAAsBB_CC_NNN``), `pair` (str) and `subject` (the first person's).
+    ``y = CC - 1``, `name` (``sAAsBB_CC_NNN``), `pair` (str), `subject` (the first person's), and
+    `y_down`, which says pictures which way is up.
 
     Args:
         source: Path or contents of the file.
@@ -69,4 +70,5 @@ def read_sbu(
         name=f"{parts.group(1)}_{parts.group(4)}_{parts.group(5)}",
         pair=parts.group(1),
         subject=int(parts.group(2)),
+        y_down=int(not metres),
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stgraph.skeleton import SkeletonGraph
 from stgraph.viz.recording import _caption, _extent, _people, writing_gif
-from stgraph.viz.skeleton import _clean_axes, draw_skeleton, frame_limits, to_plane
+from stgraph.viz.skeleton import _clean_axes, draw_skeleton, frame_limits, looks_down, to_plane
 from stgraph.viz.style import FAINT, QUIET, house_style, new_figure
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _panels(
     score = truth.folded_score()
     if not (score > 0).any():
         raise ValueError("expected a recording in which somebody is seen (got none)")
+    y_down = looks_down(truth, y_down)
     away = hidden.view_as(score)
     guessed = torch.where(away & (score > 0), _GUESSED, score)
     return _Panels(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from stgraph.skeleton import SkeletonGraph
-from stgraph.viz.skeleton import _clean_axes, draw_skeleton, frame_limits, to_plane
+from stgraph.viz.skeleton import _clean_axes, draw_skeleton, frame_limits, looks_down, to_plane
 from stgraph.viz.style import QUIET, house_style, new_figure
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def _planes(recording: SkeletonGraph, turn: float, y_down: bool | None) -> tuple
         raise ValueError("expected one recording (got a batch); take one of batch.to_data_list()")
     if not (recording.folded_score() > 0).any():
         raise ValueError("expected a recording in which somebody is seen (got none)")
+    y_down = looks_down(recording, y_down)
     return to_plane(recording.folded("pos"), turn, y_down), recording.folded_score()
 
 

@@ -34,7 +34,8 @@ def to_plane(pos: Tensor, turn: float = 0.0, y_down: bool | None = None) -> Tens
     Args:
         pos: [..., D], D = 2 or 3.
         turn: Degrees by which 3-D bodies are turned about the vertical axis.
-        y_down: Whether y points down; by default in 2-D (pictures) and not in 3-D.
+        y_down: Whether y points down; by default what a recording says of itself, else in 2-D
+            (pictures) and not in 3-D.
 
     Returns:
         [..., 2], x right, y down.
@@ -45,6 +46,12 @@ def to_plane(pos: Tensor, turn: float = 0.0, y_down: bool | None = None) -> Tens
         angle = torch.tensor(turn).deg2rad()
         x = x * angle.cos() + pos[..., 2] * angle.sin()
     return torch.stack([x, y if y_down else -y], dim=-1)
+
+
+def looks_down(recording: SkeletonGraph, y_down: bool | None) -> bool | None:
+    """Whether y points down: what is said, else what the recording says of itself (``y_down``)."""
+    own = getattr(recording, "y_down", None)
+    return y_down if y_down is not None or own is None else bool(int(own))
 
 
 def typical_pose(recordings: SkeletonGraph, average: int = 1) -> Tensor:

@@ -167,6 +167,16 @@ def test_a_reconstruction_has_three_strips_and_an_animation(tmp_path: Path) -> N
         viz.draw_reconstruction(nobody, nobody, hidden)
 
 
+def test_a_recording_may_say_itself_which_way_is_up() -> None:
+    upright = recording(2)
+    pos = torch.cat([upright.pos, torch.zeros(upright.pos.size(0), 1)], dim=1)
+    deep = SkeletonGraph(pos, layout=LAYOUT, y_down=1)
+    other = SkeletonGraph(pos * torch.tensor([1.0, -1.0, 1.0]), layout=LAYOUT)
+    first, second = (viz.draw_recording(graph, 1).axes[0] for graph in (deep, other))
+    heights = [[float(p.get_offsets()[0, 1]) for p in ax.collections] for ax in (first, second)]
+    assert heights[0] == pytest.approx(heights[1])
+
+
 def test_scores_show_the_mean_and_a_point_for_every_seed() -> None:
     figure = viz.draw_scores(
         {"validation": {"a": [0.5, 0.7], "b": [0.2]}, "test": {"a": [0.4, 0.6]}},
