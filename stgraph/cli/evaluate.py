@@ -27,9 +27,9 @@ classifiers on top of the encoder; test recordings are only looked at. Recording
 (first) set that the encoder was trained on unless another is named, which then is transfer."""
 
 EXAMPLES = """  stgraph evaluate --model runs/NAME/model
-  stgraph evaluate --model runs/NAME/model --protocols '[knn, finetune]'
+  stgraph evaluate --model runs/NAME/model --protocols knn,finetune
   stgraph evaluate --model runs/NAME/model --data.name kth --data.path PATH
-  stgraph evaluate --model runs/NAME/model --protocols '[semi]' --share 0.1
+  stgraph evaluate --model runs/NAME/model --protocols semi --share 0.1
   stgraph evaluate --model runs/NAME/model --part test_clean --out figures.csv
   stgraph evaluate --model runs/NAME/model --pictures pictures"""
 
@@ -63,7 +63,8 @@ class EvaluationOptions:
         model: folder of the encoder (OUT/model of stgraph pretrain)
         protocols: knn (nearest neighbour by cosine), linear (a linear layer on frozen features),
             fewshot (a few examples of new classes), finetune (the whole network, all labels), semi
-            (the same with a share of the labels, beside training from scratch); in YAML
+            (the same with a share of the labels, beside training from scratch); several with
+            commas; knn,linear by default
         part: part of the set to measure on
         k: neighbours of knn
         shots: examples of each new class
@@ -82,7 +83,7 @@ class EvaluationOptions:
     """
 
     model: str
-    protocols: list[str] = field(default_factory=lambda: ["knn", "linear"])
+    protocols: list[str] | str = field(default_factory=lambda: ["knn", "linear"])
     part: str = "test"
     k: int = 1
     shots: int = 1
@@ -113,6 +114,8 @@ def run(config: Any) -> None:
     from stgraph.tasks.limits import check_limits
     from stgraph.tasks.saving import DECODER_NAME, read_pretraining
 
+    if isinstance(config.protocols, str):
+        config.protocols = [name.strip() for name in config.protocols.split(",")]
     with choosing("evaluate"):
         unknown = [name for name in config.protocols if name not in PROTOCOLS]
         if unknown or not config.protocols:

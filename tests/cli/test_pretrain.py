@@ -39,7 +39,7 @@ def test_an_encoder_is_learned_and_measured(
 ) -> None:
     result = stgraph(
         "evaluate",
-        *("--model", encoder, "--protocols", "[knn, linear, fewshot]", "--novel", "[0, 2]"),
+        *("--model", encoder, "--protocols", "knn, linear,fewshot", "--novel", "[0, 2]"),
         *("--draws", 2, "--out", tmp_path / "f.csv", "--cache", tmp_path / "cache"),
     )
     assert result.code == 0, result.err
