@@ -17,6 +17,7 @@ from stgraph.cli.sets import (
     check_untaught,
     name_of,
     open_part,
+    part_hint,
     run_name,
     title_of,
 )
@@ -157,6 +158,9 @@ def run(config: Any) -> None:
     left_out = trained.get(chosen["name"], {"leave_out": everything}).get("leave_out") or []
     say(f"data    {title_of(chosen['name'])}: {count(len(bank.y), 'recording')} to learn from,")
     say(f"        {count(len(asked.y), 'recording')} of {config.part} to answer{new}")
+    hint = part_hint(chosen["name"], config.part)
+    if hint:
+        say(f"        {hint}")
     number = sum(p.numel() for p in encoder.parameters())
     say(f"model   {type(encoder).__name__}, {number:,} parameters, {config.model}")
     say()

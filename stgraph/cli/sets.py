@@ -204,6 +204,13 @@ def shared_recordings(one: Any, other: Any) -> int:
     return 0 if other is None else len(set(one.indices()) & set(other.indices()))
 
 
+def part_hint(name: str, part: str) -> str:
+    """What a reader of a figure should know of the part; nothing of most."""
+    if (name, part) == ("nw_ucla", "test"):
+        return "95 of them are copies of training recordings; --part test_clean leaves them out"
+    return ""
+
+
 def run_name(model: str) -> str:
     """A word for the run whose network a folder holds: ``NAME`` of ``runs/NAME/model``."""
     folder = Path(model).resolve()

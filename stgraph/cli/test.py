@@ -9,7 +9,7 @@ from typing import Any
 
 from stgraph.cli.parsing import Parser, choosing
 from stgraph.cli.places import check_out_file
-from stgraph.cli.sets import check_name, name_of, open_part, run_name, title_of
+from stgraph.cli.sets import check_name, name_of, open_part, part_hint, run_name, title_of
 from stgraph.cli.show import count, say, share, table
 
 DESCRIPTION = """Recordings come from the set that the network was
@@ -109,6 +109,9 @@ def run(config: Any) -> None:
     missing += f", {silent} without an answer (the model gives no numbers)" if silent else ""
     what = f"{title_of(chosen['name'])}, {config.part}"
     say(f"data    {what}: {count(y.numel(), 'recording')}{missing}")
+    hint = part_hint(chosen["name"], config.part)
+    if hint:
+        say(f"        {hint}")
     say(f"model   {config.model}")
     say()
     titles = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class"}

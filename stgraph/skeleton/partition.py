@@ -242,7 +242,12 @@ class FunctionPartition(PartitionStrategy):
         self._num_types = num_types
 
     def label(self, layout: SkeletonLayout, target: int, source: int) -> int | None:
-        return self.function(layout, target, source)
+        found = self.function(layout, target, source)
+        if isinstance(found, bool):
+            raise ValueError(
+                f"{self!r} expected the type of an edge, or None where there is none (got {found})"
+            )
+        return found
 
     def num_types(self, layout: SkeletonLayout) -> int:
         return self._num_types or super().num_types(layout)

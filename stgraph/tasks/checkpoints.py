@@ -44,7 +44,7 @@ def load_training(path: str | Path, keys: Sequence[str] = ("state_dict",)) -> di
         ValueError: if :func:`load_checkpoint` fails, or one of the keys is missing.
     """
     state = load_checkpoint(path)
-    missing = [key for key in keys if not isinstance(state.get(key), dict)]
+    missing = [key for key in keys if not isinstance(state.get(key), dict | list)]
     if missing:
         raise ValueError(
             f"the checkpoint {str(path)!r} is none of a training of ours (it has no "

@@ -106,6 +106,11 @@ def fit_task(
         TrainingDiverged: if the loss is no number any more.
         KeyboardInterrupt: after an interrupt.
     """
+    if not isinstance(task, TrainingTask):
+        raise TypeError(
+            "'fit_task' expected a task such as Recognition(network, num_classes) or "
+            f"Pretraining(objective) (got {type(task).__name__})"
+        )
     began = time.monotonic()
     check_limits(
         {
@@ -127,11 +132,6 @@ def fit_task(
         raise ValueError(
             f"'fit_task' expected a batch size that {devices} processes can share "
             f"(got {data.batch_size})"
-        )
-    if not isinstance(task, TrainingTask):
-        raise TypeError(
-            "'fit_task' expected a task such as Recognition(network, num_classes) or "
-            f"Pretraining(objective) (got {type(task).__name__})"
         )
     task.check_data(data)
     folder = None if out is None else Path(out)
@@ -156,10 +156,12 @@ def fit_task(
         assert resumed is not None
         state = load_training(resumed, ("state_dict", "callbacks"))
         task.load_state_dict(state["state_dict"])
-        keeper.load_state_dict(state["callbacks"][keeper.state_key])
+        keeper.load_state_dict(_keeper_state(state, keeper, resumed))
     else:
         if resumed is not None:
-            load_training(resumed, ("state_dict", "callbacks"))  # says what the trainer would not
+            # says what the trainer would not
+            parts = ("state_dict", "callbacks", "optimizer_states", "lr_schedulers", "loops")
+            _keeper_state(load_training(resumed, parts), keeper, resumed)
         stopping = _early_stopping(select, early_stopping)
         with quiet_lightning(), stopping_politely(keeper), torch.random.fork_rng(devices=[]):
             trainer = Trainer(
@@ -195,6 +197,21 @@ def fit_task(
                 where = "" if folder is None else f"; the same call goes on from {folder / LAST}"
                 raise KeyboardInterrupt(f"training stopped {stop}{where}") from None
     return _finish(task, keeper, folder, run, facts, began)
+
+
+def _keeper_state(state: dict[str, Any], keeper: Keeper, path: Path) -> dict[str, Any]:
+    """What the keeper left in a checkpoint.
+
+    Raises:
+        ValueError: if it left nothing.
+    """
+    found = state["callbacks"].get(keeper.state_key)
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"the checkpoint {str(path)!r} is none of a training of ours (it does not say which "
+            "epoch was chosen); remove it to begin anew"
+        )
+    return found
 
 
 def check_select(select: str | None, has_val: bool, task: TrainingTask | type[TrainingTask]) -> str:

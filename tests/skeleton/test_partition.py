@@ -97,6 +97,8 @@ def test_a_function_may_announce_more_types_than_occur_but_not_fewer():
         FunctionPartition(upwards, num_types=1)(CHAIN)
     with pytest.raises(ValueError, match="finds no edge in layout 'chain'"):
         FunctionPartition(lambda layout, target, source: None)(CHAIN)
+    with pytest.raises(ValueError, match="expected the type of an edge, or None"):
+        FunctionPartition(lambda layout, target, source: target > source)(CHAIN)
 
 
 @pytest.mark.parametrize("label", ["a", -1, 0.5])

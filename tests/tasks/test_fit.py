@@ -214,6 +214,39 @@ def test_a_checkpoint_of_something_else_says_what_it_lacks(
         fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
 
 
+@pytest.mark.parametrize("lost", ["optimizer_states", "lr_schedulers", "loops", "callbacks"])
+def test_a_checkpoint_that_lost_a_part_of_its_training_does_not_go_on(
+    tmp_path: Path, task: Any, data: SkeletonDataModule, lost: str
+) -> None:
+    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    run = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**run, "finished": False}))
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    if lost == "callbacks":
+        state[lost] = {}
+    else:
+        del state[lost]
+    torch.save(state, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match=r"last\.ckpt' is none of a training of ours"):
+        fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
+
+
+def test_a_lost_best_checkpoint_is_missed_before_training_goes_on(
+    tmp_path: Path, task: Any, data: SkeletonDataModule
+) -> None:
+    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
+    run = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**run, "finished": False}))
+    (tmp_path / "best.ckpt").unlink()
+    with pytest.raises(ValueError, match=r"has lost best\.ckpt.*begin anew"):
+        fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
+
+
+def test_a_network_is_no_task(data: SkeletonDataModule, network: Any) -> None:
+    with pytest.raises(TypeError, match="expected a task such as Recognition"):
+        fit_task(network(), data, max_epochs=1)
+
+
 def test_a_missing_checkpoint_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no checkpoint"):
         load_checkpoint(tmp_path / "none.ckpt")

@@ -203,3 +203,8 @@ def test_augmentation_that_leaves_nothing_is_an_error(task: Any, graphs: Any) ->
 def test_an_error_says_what_was_expected(network: Any, options: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recognition(network(), 3, **options)
+
+
+def test_network_and_task_have_the_same_classes(network: Any) -> None:
+    with pytest.raises(ValueError, match="the network has 3 classes and the task 4"):
+        Recognition(network(), 4)
