@@ -2,7 +2,8 @@
 
 Encoders are pre-trained without labels by filling in what is hidden (``mamp``), then tuned by
 contrast with nearest neighbours: as STARS does, one unaltered view, the upper half of the encoder
-(``stars``); and with two altered views, the whole encoder (``stars-views``). They learn on a set's
+(``stars``); and with two altered views, the whole encoder (``stars-views``), that contrast also
+from first weights (``views-alone``). They learn on a set's
 own training part (``own``), on those of all sets together, of any joints (``all``), or on another
 set alone (``from-SET``: transfer). Every protocol measures them on every set: nearest neighbour,
 linear probe, few-shot (on classes that were left out of pre-training), fine-tuning with all labels
@@ -52,7 +53,8 @@ from stgraph.transforms import (
 
 PROTOCOLS = ("knn", "linear", "fewshot", "finetune", "semi")
 CORPORA = ("own", "all", "transfer")
-STAGES = ("mamp", "stars", "stars-views")
+#: The first is always trained: the others but the last tune it.
+STAGES = ("mamp", "stars", "stars-views", "views-alone")
 TABLE = "table.csv"
 SNAPSHOTS = 5
 
@@ -161,7 +163,7 @@ class Study:
         for stage in [stage for stage in self.stages if stage != "mamp"]:
             found[stage] = common.pretrained(
                 self.folder(stage, novel),
-                partial(self.contrast, self.folder("mamp", novel), stage, dims_of(train)),
+                partial(self.contrast, found["mamp"], stage, dims_of(train)),
                 train,
                 common.passes(b.tune_epochs, b.tune_steps, len(train), b.tune_batch_size),
                 b.tune_batch_size,
@@ -199,10 +201,14 @@ class Study:
             "warmup_epochs": epochs / 20,
         }
 
-    def contrast(self, folder: Path, stage: str, dims: int) -> tuple[Any, dict[str, Any]]:
+    def contrast(
+        self, first: SkeletonTransformer, stage: str, dims: int
+    ) -> tuple[Any, dict[str, Any]]:
         """The second stage on the encoder of the first: an objective and its options."""
         b = self.budget
-        encoder = SkeletonTransformer.from_pretrained(folder / "model")
+        encoder = SkeletonTransformer(**first.config)
+        if stage != "views-alone":
+            encoder.load_state_dict(first.state_dict())
         sizes: Any = {"queue_size": b.queue_size, "predictor_width": b.predictor_width}
         recipe: Any = {
             "before": self.before,
@@ -230,11 +236,13 @@ class Study:
                     measured += asked.knn()
                 if "linear" in protocols:
                     measured += asked.linear(self.seed)
-                if "finetune" in protocols and stage != "untrained":
-                    measured += asked.finetune(seed=self.seed, **self.recipe(len(asked.train)))
+                fresh = stage == "untrained"
+                if "finetune" in protocols:
+                    recipe = self.recipe(len(asked.train))
+                    measured += asked.finetune(None, fresh, self.seed, **recipe)
                 if "semi" in protocols:
                     recipe = self.recipe(max(len(asked.train) // 10, 1))
-                    measured += asked.finetune(0.1, stage == "untrained", self.seed, **recipe)
+                    measured += asked.finetune(0.1, fresh, self.seed, **recipe)
                 yield self.rows_of(measured, named, stage, asked)
             if "linear" in protocols:
                 yield from self.curve(named)

@@ -18,6 +18,9 @@ TINY += ["--recordings", "24", "--batch-size", "12", "--tune-batch-size", "12"]
 TINY += ["--queue-size", "32", "--predictor-width", "8", "--draws", "2"]
 
 
+STAGES = ("mamp", "stars", "stars-views", "views-alone")
+
+
 @pytest.fixture
 def script(repository, monkeypatch):
     """The script, imported from its own folder."""
@@ -35,7 +38,7 @@ def test_every_stage_stands_beside_no_training_and_raw_poses(script, tmp_path, c
     arguments = [*TINY, "--out", str(tmp_path), "--protocols", "knn", "linear", "fewshot"]
     script.main(arguments)
     found = {(row["setting"], row["metric"]) for row in rows(tmp_path)}
-    stages = [f"{stage} own" for stage in ("mamp", "stars", "stars-views")]
+    stages = [f"{stage} own" for stage in STAGES]
     words = ["untrained", *stages, "mamp own pass 1", "mamp own pass 2"]
     assert found == {
         ("knn raw-poses", "knn1"),
@@ -47,9 +50,7 @@ def test_every_stage_stands_beside_no_training_and_raw_poses(script, tmp_path, c
     assert "SYNTHETIC" in (tmp_path / "table.md").read_text()
     runs = sorted(path.name for path in (tmp_path / "runs").iterdir())
     assert runs == [
-        f"{stage}-kth_synthetic{which}-s0"
-        for stage in ("mamp", "stars", "stars-views")
-        for which in ("-novel", "")
+        f"{stage}-kth_synthetic{which}-s0" for stage in STAGES for which in ("-novel", "")
     ]
     assert {path.name for path in tmp_path.glob("*.png")} == {
         "frozen_kth_synthetic.png",
