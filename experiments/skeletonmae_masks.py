@@ -23,6 +23,7 @@ import torch
 from _running import positive_int, results_folder, run
 from torch_geometric.transforms import Compose
 
+from stgraph.cli.systems import dims_of
 from stgraph.evaluation import fine_tune, merge_results, results_markdown
 from stgraph.files import write_atomically
 from stgraph.nn import POSE_LAYERS, SkeletonGIN
@@ -70,7 +71,7 @@ def measure(options: argparse.Namespace, mask: str, seed: int, out: Path) -> lis
     b, named = common.chosen_budget(options), options.set
     whole = named.part("trainval")
     train = common.capped(whole, b.recordings)
-    dims = int(train.store.batch(train.indices()[:1]).pos.size(1))
+    dims = dims_of(train)
     sizes: Any = {"in_channels": dims, "width": b.width, "depth": 3}
     torch.manual_seed(seed)
     encoder = SkeletonGIN(**sizes, dropout=0.2, layer=options.layer)

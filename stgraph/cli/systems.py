@@ -6,8 +6,12 @@ from typing import Any
 
 MASKED = {"mamp": "motion", "skeletonmae": "parts"}
 #: Encoder of each system where none is named.
-BACKBONES = {"mamp": "transformer", "skeletonmae": "gin", "skeletonclr": "stgcn"}
-BACKBONES["crossclr"] = BACKBONES["skeletonclr"]
+BACKBONES = {
+    "mamp": "transformer",
+    "skeletonmae": "gin",
+    "skeletonclr": "stgcn",
+    "crossclr": "stgcn",
+}
 STREAMS = ("joint", "joint_motion", "bone")
 #: CrosSCLR's views: shear, and a stretch of time.
 VIEWS: list[Any] = ["RandomShear", {"RandomTimeCrop": {"part": [0.5, 1.0], "min_frames": 8}}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple, Protocol
 
 import torch
@@ -60,7 +61,7 @@ def normalise_tokens(target: TargetValues, eps: float = 1e-6) -> TargetValues:
     return TargetValues(torch.where(valid[:, :, None], (value - mean) / deviation, 0.0), valid)
 
 
-class _NodeTarget:
+class _NodeTarget(ABC):
     """Base of targets that are numbers of nodes.
 
     Args:
@@ -103,13 +104,15 @@ class _NodeTarget:
         arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({arguments})"
 
+    @abstractmethod
     def _raw(self, batch: SkeletonGraph, tokens: Tokens) -> TargetValues:
-        raise NotImplementedError
+        """The answers before normalisation."""
 
+    @abstractmethod
     def _placed(
         self, values: Tensor, valid: Tensor, batch: SkeletonGraph, tokens: Tokens
     ) -> Tensor:
-        raise NotImplementedError
+        """Positions [N, D] by answers that are not normalised."""
 
     def _of_nodes(self, value: Tensor, exists: Tensor, tokens: Tokens) -> TargetValues:
         valid = tokens.found & exists[tokens.node]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stgraph.skeleton import SkeletonGraph
-from stgraph.viz.recording import _caption, _extent, _people, writing_gif
+from stgraph.viz.recording import _caption, _extent, _people, write_gif
 from stgraph.viz.skeleton import _clean_axes, draw_skeleton, frame_limits, looks_down, to_plane
 from stgraph.viz.style import FAINT, QUIET, house_style, new_figure
 
@@ -221,31 +221,14 @@ def animate_reconstruction(
     """
     panels = _panels(truth, prediction, hidden, turn, y_down)
     limits = frame_limits(panels.truth[panels.scores[2] > 0])
-    own = getattr(truth, "fps", None)
-    speed = float(fps if fps is not None else own if own is not None else 15.0)
     width, height = _extent(limits)
     wide = 3.4 * min(max(width / height, 0.6), 1.4)
+
+    def draw(number: int, ax: Axes, frame: int) -> None:
+        _draw_panel(ax, truth, panels, number, frame, size=0.9)
+        ax.set_title(ROWS[number], loc="center", fontsize=9.5)
+
+    tall = 3.8 + 0.3 * bool(title or synthetic)
     with house_style():
-        figure, axes = new_figure(
-            3 * wide, 3.8 + 0.3 * bool(title or synthetic), 1, 3, title, synthetic
-        )
-        with writing_gif(figure, Path(path), speed, dpi) as writer:
-            for frame in truth.frame.unique().tolist():
-                for panel, ax in enumerate(axes):
-                    ax.clear()
-                    _clean_axes(ax, 1, 1)
-                    _draw_panel(ax, truth, panels, panel, frame, size=0.9)
-                    ax.set(**limits)
-                    ax.set_aspect("equal", adjustable="box")
-                    ax.set_title(ROWS[panel], loc="center", fontsize=9.5)
-                axes[0].text(
-                    0.02,
-                    0.98,
-                    _caption(truth, frame),
-                    transform=axes[0].transAxes,
-                    va="top",
-                    fontsize=8,
-                    color=QUIET,
-                )
-                writer.grab_frame()
-    return Path(path)
+        figure, axes = new_figure(3 * wide, tall, 1, 3, title, synthetic)
+        return write_gif(truth, figure, axes, draw, limits, Path(path), fps, dpi)

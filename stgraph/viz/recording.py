@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -132,20 +131,61 @@ def _extent(limits: dict[str, tuple[float, float]]) -> tuple[float, float]:
     return limits["xlim"][1] - limits["xlim"][0], limits["ylim"][0] - limits["ylim"][1]
 
 
-@contextmanager
-def writing_gif(figure: Figure, path: Path, fps: float, dpi: int) -> Iterator[Any]:
-    """A writer whose ``grab_frame()`` adds the figure; the file appears when all is done."""
+def write_gif(
+    recording: SkeletonGraph,
+    figure: Figure,
+    axes: Sequence[Axes],
+    draw: Callable[[int, Axes, int], None],
+    limits: dict[str, tuple[float, float]],
+    path: Path,
+    fps: float | None,
+    dpi: int,
+) -> Path:
+    """Animates the frames of a recording; the file appears when all is done.
+
+    Args:
+        recording: One recording.
+        figure: The figure.
+        axes: Its axes, each with the same limits.
+        draw: Called with the number of the axes, the axes, and the frame.
+        limits: Limits of the axes.
+        path: File to write.
+        fps: Frames per second; None: the recording's, else 15.
+        dpi: Dots an inch.
+
+    Raises:
+        ValueError: if the speed is not above 0.
+    """
     from matplotlib.animation import PillowWriter
 
-    if not fps > 0:
-        raise ValueError(f"an animation expected more than 0 frames per second (got {fps})")
+    own = getattr(recording, "fps", None)
+    speed = float(fps if fps is not None else own if own is not None else 15.0)
+    if not speed > 0:
+        raise ValueError(f"an animation expected more than 0 frames per second (got {speed})")
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         temporary = Path(folder) / "animation.gif"
-        writer = PillowWriter(fps=fps)  # type: ignore[arg-type]
+        writer = PillowWriter(fps=speed)  # type: ignore[arg-type]
         with writer.saving(figure, str(temporary), dpi):
-            yield writer
+            for frame in recording.frame.unique().tolist():
+                for number, ax in enumerate(axes):
+                    ax.clear()
+                    _clean_axes(ax, 1, 1)
+                    draw(number, ax, frame)
+                    ax.set(**limits)  # type: ignore[arg-type]
+                    ax.set_aspect("equal", adjustable="box")
+                axes[0].text(
+                    0.02,
+                    0.98,
+                    _caption(recording, frame),
+                    transform=axes[0].transAxes,
+                    va="top",
+                    fontsize=8,
+                    color=QUIET,
+                )
+                writer.grab_frame()
         temporary.replace(path)
+    return path
 
 
 def animate(
@@ -179,28 +219,12 @@ def animate(
     """
     plane, score = _planes(recording, turn, y_down)
     limits = frame_limits(plane[score > 0])
-    own = getattr(recording, "fps", None)
-    speed = float(fps if fps is not None else own if own is not None else 15.0)
     width, height = _extent(limits)
     wide = 4.2 * min(max(width / height, 0.6), 1.6)
-    path = Path(path)
+
+    def draw(number: int, ax: Axes, frame: int) -> None:
+        _draw_frame(ax, recording, plane, score, frame, size=1.0)
+
     with house_style():
-        figure, (ax,) = new_figure(wide, 4.2, title=title, synthetic=synthetic)
-        with writing_gif(figure, path, speed, dpi) as writer:
-            for frame in recording.frame.unique().tolist():
-                ax.clear()
-                _clean_axes(ax, 1, 1)
-                _draw_frame(ax, recording, plane, score, frame, size=1.0)
-                ax.set(**limits)
-                ax.set_aspect("equal", adjustable="box")
-                ax.text(
-                    0.02,
-                    0.98,
-                    _caption(recording, frame),
-                    transform=ax.transAxes,
-                    va="top",
-                    fontsize=8,
-                    color=QUIET,
-                )
-                writer.grab_frame()
-    return path
+        figure, axes = new_figure(wide, 4.2, title=title, synthetic=synthetic)
+        return write_gif(recording, figure, axes, draw, limits, Path(path), fps, dpi)

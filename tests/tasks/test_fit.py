@@ -202,13 +202,18 @@ def test_a_refused_checkpoint_does_not_advise_to_run_it(tmp_path: Path) -> None:
     assert "trust" not in str(caught.value)
 
 
+def train_and_say(folder: Path, task: Any, data: SkeletonDataModule, finished: bool) -> None:
+    """A training of one epoch, whose folder then says whether it has ended."""
+    fit_task(task(), data, max_epochs=1, out=folder, progress=False)
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**run, "finished": finished}))
+
+
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_checkpoint_of_something_else_says_what_it_lacks(
     tmp_path: Path, task: Any, data: SkeletonDataModule, finished: bool
 ) -> None:
-    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
-    run = json.loads((tmp_path / "run.json").read_text())
-    (tmp_path / "run.json").write_text(json.dumps({**run, "finished": finished}))
+    train_and_say(tmp_path, task, data, finished)
     torch.save({"weights": torch.zeros(2)}, tmp_path / "last.ckpt")
     with pytest.raises(ValueError, match=r"last\.ckpt' is none of a training .* no 'state_dict'"):
         fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
@@ -218,9 +223,7 @@ def test_a_checkpoint_of_something_else_says_what_it_lacks(
 def test_a_checkpoint_that_lost_a_part_of_its_training_does_not_go_on(
     tmp_path: Path, task: Any, data: SkeletonDataModule, lost: str
 ) -> None:
-    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
-    run = json.loads((tmp_path / "run.json").read_text())
-    (tmp_path / "run.json").write_text(json.dumps({**run, "finished": False}))
+    train_and_say(tmp_path, task, data, finished=False)
     state = torch.load(tmp_path / "last.ckpt", weights_only=True)
     if lost == "callbacks":
         state[lost] = {}
@@ -234,9 +237,7 @@ def test_a_checkpoint_that_lost_a_part_of_its_training_does_not_go_on(
 def test_a_lost_best_checkpoint_is_missed_before_training_goes_on(
     tmp_path: Path, task: Any, data: SkeletonDataModule
 ) -> None:
-    fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
-    run = json.loads((tmp_path / "run.json").read_text())
-    (tmp_path / "run.json").write_text(json.dumps({**run, "finished": False}))
+    train_and_say(tmp_path, task, data, finished=False)
     (tmp_path / "best.ckpt").unlink()
     with pytest.raises(ValueError, match=r"has lost best\.ckpt.*begin anew"):
         fit_task(task(), data, max_epochs=1, out=tmp_path, progress=False)
