@@ -11,7 +11,7 @@ from stgraph.cli.places import check_out_folder
 from stgraph.cli.sets import check_apart, check_name, check_parts, name_of, open_part, title_of
 from stgraph.cli.show import count, is_first, say
 from stgraph.cli.systems import (
-    MASKED,
+    HIDING,
     build_masking,
     build_objective,
     build_target,
@@ -65,8 +65,10 @@ class SystemOptions:
     Args:
         system: mamp (masked motion prediction), skeletonmae (masked body parts), stars (contrast of
             nearest neighbours, which tunes the encoder of another run), skeletonclr (momentum
-            contrast), crossclr (the same of three streams that mine each other's positives)
-        backbone: transformer, stgcn, or gin, gcn, gat over each pose; the system's own by default
+            contrast), crossclr (the same of three streams that mine each other's positives), hitrs
+            (joints, clips and videos at once)
+        backbone: transformer, hitrs, stgcn, or gin, gcn, gat over each pose; the system's own by
+            default
         encoder: folder of an encoder to begin with (OUT/model of another run)
         bound: give every joint of the set an embedding of its own; 'false': joints are known by
             name, hops, part and side, so that sets of any joints train together
@@ -74,6 +76,9 @@ class SystemOptions:
         depth: its layers (an stgcn has nine)
         heads: heads of its attention
         patch_size: poses of a token
+        window: poses of a clip of hitrs
+        stride: poses from one clip to the next
+        dilation: poses from one step of a clip to the next
         decoder_depth: layers of the decoder
         masking: motion, tokens, joints, parts, tubes or frames; the system's own by default
         ratio: share to hide
@@ -89,14 +94,17 @@ class SystemOptions:
         more: further sets, each {name, path, protocol, train, args}, in YAML
     """
 
-    system: Literal["mamp", "skeletonmae", "stars", "skeletonclr", "crossclr"] = "mamp"
-    backbone: Literal["transformer", "gin", "gcn", "gat", "stgcn"] | None = None
+    system: Literal["mamp", "skeletonmae", "stars", "skeletonclr", "crossclr", "hitrs"] = "mamp"
+    backbone: Literal["transformer", "hitrs", "gin", "gcn", "gat", "stgcn"] | None = None
     encoder: str | None = None
     bound: bool = False
     width: int = 32
     depth: int = 3
     heads: int = 4
     patch_size: int = 4
+    window: int = 7
+    stride: int = 7
+    dilation: int = 2
     decoder_depth: int = 1
     masking: str | None = None
     ratio: float | None = None
@@ -125,7 +133,7 @@ class PretrainingOptions:
         schedule: how the rate falls
         milestones: epochs at which 'steps' falls to a tenth, in YAML
         warmup_epochs: epochs of linear warm-up
-        min_lr: where 'cosine' ends
+        min_lr: where 'cosine' and 'linear' end
         layer_decay: rates of the encoder's layers fall by this factor towards its input
         tuned_layers: train only so many layers of the encoder, from its output on
         gradient_clip: greatest norm of the gradient
@@ -140,7 +148,7 @@ class PretrainingOptions:
     betas: list[float] = field(default_factory=lambda: [0.9, 0.95])
     weight_decay: float = 0.05
     decay_norm_and_bias: bool = False
-    schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "steps", "constant"] = "cosine"
     milestones: list[float] = field(default_factory=list)
     warmup_epochs: float = 1.0
     min_lr: float = 0.0
@@ -200,7 +208,7 @@ def run(config: Any) -> None:
     task = Pretraining(
         objective,
         before=before,
-        transform=None if system.system in MASKED else transform,
+        transform=None if system.system in HIDING else transform,
         augment=augment,
         optimizer=training.optimizer,
         lr=training.lr,

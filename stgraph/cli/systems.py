@@ -11,7 +11,10 @@ BACKBONES = {
     "skeletonmae": "gin",
     "skeletonclr": "stgcn",
     "crossclr": "stgcn",
+    "hitrs": "hitrs",
 }
+#: Systems whose transform is a part of the objective, applied after hiding.
+HIDING = (*MASKED, "hitrs")
 STREAMS = ("joint", "joint_motion", "bone")
 #: CrosSCLR's views: shear, and a stretch of time.
 VIEWS: list[Any] = ["RandomShear", {"RandomTimeCrop": {"part": [0.5, 1.0], "min_frames": 8}}]
@@ -28,7 +31,7 @@ def build_masking(options: Any) -> Any:
     if options.masking is None and options.ratio is None:
         return None
     if options.system not in MASKED:
-        raise ValueError(f"{options.system} hides nothing: leave out --masking and --ratio")
+        raise ValueError(f"{options.system} has no choice of masking: leave out --masking, --ratio")
     makers = {
         "motion": room.MotionAware,
         "tokens": room.RandomTokens,
@@ -69,7 +72,7 @@ def build_views(options: Any) -> Any:
     """
     from stgraph.tasks import build_transform
 
-    if options.system in MASKED:
+    if options.system in HIDING:
         if options.views is not None:
             raise ValueError(f"{options.system} contrasts no views: leave out --views")
         return None
@@ -91,8 +94,13 @@ def check_system(options: Any) -> None:
     if options.system == "crossclr" and options.encoder is not None:
         raise ValueError("crossclr begins with new encoders: leave out --encoder")
     of_poses = ("gin", "gcn", "gat", "stgcn")
-    allowed = {"mamp": ("transformer",), "skeletonmae": of_poses, "stars": ()}
-    backbones = allowed.get(options.system, (*of_poses, "transformer"))
+    allowed = {
+        "mamp": ("transformer",),
+        "skeletonmae": of_poses,
+        "stars": (),
+        "hitrs": ("hitrs",),
+    }
+    backbones = allowed.get(options.system, (*of_poses, "transformer", "hitrs"))
     if options.backbone is not None and options.backbone not in backbones:
         known = " or ".join(backbones) or "what --encoder holds"
         raise ValueError(f"the backbone of {options.system} is {known} (got {options.backbone})")
@@ -128,6 +136,11 @@ def build_objective(
             "SkeletonTransformer"
         )
 
+    if options.system == "hitrs" and encoder is not None and not hasattr(encoder, "levels_of"):
+        raise ValueError(
+            f"--encoder {options.encoder} holds a {type(encoder).__name__}; hitrs needs a HiTRS"
+        )
+
     def new_encoder() -> Any:
         return build_encoder(options, layouts, dims)
 
@@ -140,6 +153,9 @@ def build_objective(
         if options.system == "crossclr":
             encoders = {name: new_encoder() for name in STREAMS}
             return room.crossclr(encoders, views, queue_size=options.queue_size, **extra)
+        if options.system == "hitrs":
+            encoder = new_encoder() if encoder is None else encoder
+            return room.hitrs(encoder=encoder, num_dims=dims, transform=transform, **extra)
         parts: Any = {"masking": masking, "target": target, "transform": transform, **extra}
         parts["encoder"] = new_encoder() if encoder is None else encoder
         if options.system == "skeletonmae":
@@ -156,7 +172,7 @@ def build_encoder(options: Any, layouts: list[Any], dims: int) -> Any:
     Raises:
         ValueError: if the backbone needs one layout and there are several.
     """
-    from stgraph.nn import STGCN, SkeletonGIN, SkeletonTransformer, stgcn_channels
+    from stgraph.nn import STGCN, HiTRS, SkeletonGIN, SkeletonTransformer, stgcn_channels
 
     layout = layouts[0] if options.bound else None
     backbone = options.backbone or BACKBONES[options.system]
@@ -168,6 +184,18 @@ def build_encoder(options: Any, layouts: list[Any], dims: int) -> Any:
             depth=options.depth,
             num_heads=options.heads,
             patch_size=options.patch_size,
+        )
+    if backbone == "hitrs":
+        return HiTRS(
+            max(dims, 3),
+            layout=layout,
+            width=options.width,
+            depth=options.depth,
+            num_heads=options.heads,
+            head_channels=max(options.width // 2, 1),
+            window=options.window,
+            stride=options.stride,
+            dilation=options.dilation,
         )
     if backbone in ("gin", "gcn", "gat"):
         return SkeletonGIN(dims, options.width, options.depth, layout=layout, layer=backbone)

@@ -8,12 +8,25 @@ core compiles and exports.
 from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock, STGCNPlusPlusBlock
 from stgraph.nn.conv import CTRGraphConv, STGraphConv
 from stgraph.nn.data_norm import JointNorm, PersonJointNorm
+from stgraph.nn.hierarchy import (
+    ClipTransformer,
+    FramePlan,
+    FrameTransformer,
+    SummaryPlan,
+    VideoTransformer,
+    make_clip_plan,
+    make_video_plan,
+)
+from stgraph.nn.hierarchy_levels import HierarchyLevels
 from stgraph.nn.joint_identity import GraphJointEmbedding, JointEmbedding
 from stgraph.nn.lanes import Lanes, make_lanes
 from stgraph.nn.models import (
     CTRGCN,
+    LEVELS,
     STGCN,
     STRL,
+    HierarchyPlan,
+    HiTRS,
     NodeDecoder,
     NodeEmbeddings,
     SkeletonGIN,
@@ -28,17 +41,27 @@ from stgraph.nn.plan import EncoderPlan, make_encoder_plan
 from stgraph.nn.pose_layers import POSE_LAYERS, GATLayer, GCNLayer, GINLayer
 from stgraph.nn.pretrained import PretrainedMixin, StateDictMismatch
 from stgraph.nn.published import (
+    HiTRSParts,
     MAMPParts,
+    load_hitrs,
     load_mamp,
     load_published,
     read_state_dict,
+    to_hitrs,
     to_mamp,
     to_published,
 )
 from stgraph.nn.spatial import Edges, SpatialOperator, make_conv
 from stgraph.nn.temporal import PoseNorm, Shortcut, TemporalConv
 from stgraph.nn.token_embedding import PlaceEmbedding, TokenEmbedding
-from stgraph.nn.tokens import Tokens, distinct_layouts, make_tokens, take_tokens, token_values
+from stgraph.nn.tokens import (
+    Tokens,
+    check_joints,
+    distinct_layouts,
+    make_tokens,
+    take_tokens,
+    token_values,
+)
 from stgraph.nn.transformer import TransformerBlock, TransformerStack
 
 convolutions = ["STGraphConv", "CTRGraphConv"]
@@ -52,7 +75,14 @@ layers = [
     "Shortcut",
     "make_conv",
 ]
-tokens_of_joints = ["Tokens", "make_tokens", "take_tokens", "token_values", "distinct_layouts"]
+tokens_of_joints = [
+    "Tokens",
+    "make_tokens",
+    "take_tokens",
+    "token_values",
+    "check_joints",
+    "distinct_layouts",
+]
 transformer_layers = [
     "TransformerBlock",
     "GINLayer",
@@ -73,9 +103,22 @@ encoders = [
     "SkeletonTransformer",
     "SkeletonGIN",
     "STRL",
+    "HiTRS",
     "NodeEmbeddings",
     "stgcn_channels",
     "stage_channels",
+]
+levels_of_a_hierarchy = [
+    "FrameTransformer",
+    "ClipTransformer",
+    "VideoTransformer",
+    "FramePlan",
+    "SummaryPlan",
+    "HierarchyPlan",
+    "HierarchyLevels",
+    "make_clip_plan",
+    "make_video_plan",
+    "LEVELS",
 ]
 decoders = ["TokenDecoder", "NodeDecoder"]
 plans = ["EncoderPlan", "Edges", "make_encoder_plan", "Lanes", "make_lanes"]
@@ -86,6 +129,9 @@ weights = [
     "load_mamp",
     "to_mamp",
     "MAMPParts",
+    "load_hitrs",
+    "to_hitrs",
+    "HiTRSParts",
     "read_state_dict",
 ]
 
@@ -96,6 +142,7 @@ __all__ = [
     *tokens_of_joints,
     *transformer_layers,
     *encoders,
+    *levels_of_a_hierarchy,
     *decoders,
     *plans,
     *saving,

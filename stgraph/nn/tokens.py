@@ -60,6 +60,27 @@ def distinct_layouts(batch: SkeletonGraph) -> list[SkeletonLayout]:
     return list(dict.fromkeys(batch.layouts))
 
 
+def check_joints(layout: SkeletonLayout | None, batch: SkeletonGraph, who: str) -> None:
+    """Refuses recordings of other joints than those that a network is bound to.
+
+    Args:
+        layout: What the network is bound to; None: nothing.
+        batch: Recordings.
+        who: Class of the network, for the message.
+
+    Raises:
+        ValueError: naming the first joint that differs.
+    """
+    for other in distinct_layouts(batch) if layout is not None else ():
+        conflict = layout.joint_conflict(other)  # type: ignore[union-attr]
+        if conflict is not None:
+            raise ValueError(
+                f"this {who} is bound to layout {layout.name!r} and "  # type: ignore[union-attr]
+                f"got {other.name!r} ({conflict}); convert the recordings, or build it with "
+                "layout=None for any layout"
+            )
+
+
 def make_tokens(batch: SkeletonGraph, patch_size: int) -> Tokens:
     """Cuts every track of a batch into tokens.
 

@@ -24,6 +24,8 @@ class TransformerBlock(nn.Module):
         mlp_ratio: Width of the feed-forward layer, in widths.
         dropout: Dropout after attention and in the feed-forward layer.
         drop_path: Probability that a sequence skips a branch in training.
+        head_channels: Channels of a head; by default they add up to the width.
+        attention_bias: Whether the linear maps of attention have biases.
 
     Shapes:
         - **input:** tokens :math:`(N, D)` by sequence, plan of the sequences
@@ -40,18 +42,21 @@ class TransformerBlock(nn.Module):
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        head_channels: int | None = None,
+        attention_bias: bool = True,
     ) -> None:
         super().__init__()
-        if width % num_heads:
+        if head_channels is None and width % num_heads:
             raise ValueError(
                 f"'TransformerBlock' expected heads that divide the width {width} (got {num_heads})"
             )
         hidden = int(width * mlp_ratio)
+        inner = width if head_channels is None else num_heads * head_channels
         self.num_heads = num_heads
         self.drop_path = drop_path
         self.norm1 = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = nn.Linear(width, 3 * inner, bias=attention_bias)
+        self.proj = nn.Linear(inner, width, bias=attention_bias)
         self.norm2 = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, hidden)
         self.fc2 = nn.Linear(hidden, width)
@@ -62,7 +67,8 @@ class TransformerBlock(nn.Module):
         """Xavier-uniform weights, biases at zero."""
         for layer in (self.qkv, self.proj, self.fc1, self.fc2):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         self.norm1.reset_parameters()
         self.norm2.reset_parameters()
 
@@ -82,7 +88,7 @@ class TransformerBlock(nn.Module):
 
 
 class TransformerStack(nn.Module):
-    """Transformer blocks and a last norm.
+    """Transformer blocks and, unless left out, a last norm.
 
     Args:
         width: Channels D.
@@ -91,6 +97,9 @@ class TransformerStack(nn.Module):
         mlp_ratio: Width of the feed-forward layers, in widths.
         dropout: Of the blocks.
         drop_path: Of the last block; it rises linearly from 0 at the first.
+        head_channels: Channels of a head; by default they add up to the width.
+        attention_bias: Whether the linear maps of attention have biases.
+        last_norm: Whether a norm follows the last block.
     """
 
     def __init__(
@@ -101,13 +110,19 @@ class TransformerStack(nn.Module):
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        head_channels: int | None = None,
+        attention_bias: bool = True,
+        last_norm: bool = True,
     ) -> None:
         super().__init__()
         rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
         self.blocks = nn.ModuleList(
-            TransformerBlock(width, num_heads, mlp_ratio, dropout, rate) for rate in rates
+            TransformerBlock(
+                width, num_heads, mlp_ratio, dropout, rate, head_channels, attention_bias
+            )
+            for rate in rates
         )
-        self.norm = nn.LayerNorm(width)
+        self.norm: nn.Module = nn.LayerNorm(width) if last_norm else nn.Identity()
 
     def forward(self, x: Tensor, plan: AttentionPlan) -> Tensor:
         """Tokens (N, D) by sequence to (N, D)."""

@@ -23,6 +23,22 @@ from stgraph.objectives.contrast import (
     projection_head,
     regression_loss,
 )
+from stgraph.objectives.hierarchy import (
+    ClipLevel,
+    ClipOrder,
+    Corrupted,
+    FrameLevel,
+    FutureClip,
+    HierarchicalPretraining,
+    MaskedPose,
+    PoseCorruption,
+    VideoLevel,
+    VideoOrder,
+    order_loss,
+    past_clips,
+    swap_far,
+    window_motion,
+)
 from stgraph.objectives.latent_target import LatentTarget
 from stgraph.objectives.mask_tokens import MaskTokens
 from stgraph.objectives.masked_reconstruction import (
@@ -54,7 +70,7 @@ from stgraph.objectives.reconstruction_loss import (
     smooth_l1,
     squared_error,
 )
-from stgraph.objectives.systems import crossclr, mamp, skeletonclr, skeletonmae, stars
+from stgraph.objectives.systems import crossclr, hitrs, mamp, skeletonclr, skeletonmae, stars
 from stgraph.objectives.target import (
     Bones,
     Coordinates,
@@ -64,7 +80,7 @@ from stgraph.objectives.target import (
     normalise_tokens,
 )
 
-published_systems = ["mamp", "stars", "skeletonmae", "skeletonclr", "crossclr"]
+published_systems = ["mamp", "stars", "skeletonmae", "skeletonclr", "crossclr", "hitrs"]
 masked = [
     "MaskedReconstruction",
     "MaskedEncoder",
@@ -88,6 +104,22 @@ maskings = [
     "motion_intensity",
     "log_masking_probability",
     "skeletonmae_parts",
+]
+hierarchical = [
+    "HierarchicalPretraining",
+    "MaskedPose",
+    "ClipOrder",
+    "VideoOrder",
+    "FutureClip",
+    "PoseCorruption",
+    "Corrupted",
+    "FrameLevel",
+    "ClipLevel",
+    "VideoLevel",
+    "swap_far",
+    "order_loss",
+    "past_clips",
+    "window_motion",
 ]
 targets = [
     "Target",
@@ -126,6 +158,7 @@ __all__ = [
     *contrastive_losses,
     *masked,
     *maskings,
+    *hierarchical,
     *targets,
     *losses,
 ]

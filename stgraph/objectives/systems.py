@@ -7,11 +7,19 @@ from typing import Any
 
 from torch import nn
 
-from stgraph.nn import NodeDecoder, SkeletonGIN, SkeletonTransformer, TokenDecoder
+from stgraph.nn import HiTRS, NodeDecoder, SkeletonGIN, SkeletonTransformer, TokenDecoder
 from stgraph.objectives.contrast import (
     CrossViewContrast,
     MomentumContrast,
     NearestNeighbourContrast,
+)
+from stgraph.objectives.hierarchy import (
+    ClipOrder,
+    FutureClip,
+    HierarchicalPretraining,
+    MaskedPose,
+    PoseCorruption,
+    VideoOrder,
 )
 from stgraph.objectives.mask_tokens import MaskTokens
 from stgraph.objectives.masked_reconstruction import MaskedReconstruction
@@ -238,3 +246,68 @@ def crossclr(
         mine_from=mine_from,
         **options,
     )
+
+
+#: The tasks of Hi-TRS and the level that each is about.
+HITRS_TASKS = {
+    "masked_pose": "frame",
+    "clip_order": "clip",
+    "video_order": "video",
+    "future_clip": "video",
+}
+
+
+def hitrs(
+    layout: SkeletonLayout | str | None = None,
+    *,
+    encoder: HiTRS | None = None,
+    tasks: Sequence[str] | None = None,
+    weights: Mapping[str, float] | None = None,
+    corruption: PoseCorruption | None = None,
+    num_dims: int = 3,
+    scale: float = 10.0,
+    temperature: float = 0.07,
+    transform: Transform | None = None,
+    **sizes: Any,
+) -> HierarchicalPretraining:
+    """Hi-TRS: joints, clips and videos are pre-trained at once, from `"Hierarchically
+    Self-Supervised Transformer for Human Skeleton Representation Learning"
+    <https://arxiv.org/abs/2207.09644>`_.
+
+    Args:
+        layout: The layout whose joints have a place each; None: any layouts, also mixed.
+        encoder: One that exists already, instead of ``sizes``.
+        tasks: Some of ``"masked_pose"``, ``"clip_order"``, ``"video_order"``,
+            ``"future_clip"``; by default all that the encoder has the level for.
+        weights: Of the losses by task; 1 as published.
+        corruption: What happens to joints; by default as published.
+        num_dims: Numbers to tell of each joint.
+        scale: Of :class:`MaskedPose`.
+        temperature: Of :class:`FutureClip`.
+        transform: Streams and normalisation, applied while replaced joints are missing.
+        **sizes: Arguments of :class:`~stgraph.nn.HiTRS`.
+
+    Raises:
+        ValueError: if a task is unknown, or the encoder lacks its level.
+    """
+    if encoder is None:
+        encoder = HiTRS(layout=layout, **sizes)
+    if tasks is None:
+        tasks = [task for task, level in HITRS_TASKS.items() if level in encoder.levels]
+    for task in tasks:
+        if task not in HITRS_TASKS:
+            raise ValueError(f"unknown task {task!r}; known are {', '.join(HITRS_TASKS)}")
+        if HITRS_TASKS[task] not in encoder.levels:
+            raise ValueError(
+                f"the task {task!r} needs a {HITRS_TASKS[task]} level; the encoder has "
+                f"{', '.join(encoder.levels)}"
+            )
+    d = encoder.width
+    make: dict[str, Callable[[], nn.Module]] = {
+        "masked_pose": lambda: MaskedPose(d, num_dims, scale),
+        "clip_order": lambda: ClipOrder(2 * d),
+        "video_order": lambda: VideoOrder(4 * d),
+        "future_clip": lambda: FutureClip(4 * d, 2 * d, temperature),
+    }
+    parts = {task: make[task]() for task in tasks}
+    return HierarchicalPretraining(encoder, parts, weights, corruption, transform)

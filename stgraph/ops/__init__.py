@@ -36,6 +36,7 @@ from stgraph.ops.track import (
     topology_aggregate,
     topology_aggregate_reference,
 )
+from stgraph.ops.windows import Windows, check_window, sliding_windows, take_windows
 
 spatial = ["partitioned_aggregate", "AGGREGATE_BACKENDS"]
 temporal_operations = [
@@ -68,5 +69,14 @@ grouped = [
     "mean_of_group",
 ]
 pooling = ["person_weights", "person_slots", "pool_poses"]
+windowing = ["Windows", "sliding_windows", "take_windows", "check_window"]
 
-__all__ = [*spatial, *temporal_operations, *tracks, *attention_operations, *grouped, *pooling]
+__all__ = [
+    *spatial,
+    *temporal_operations,
+    *tracks,
+    *attention_operations,
+    *grouped,
+    *pooling,
+    *windowing,
+]

@@ -27,6 +27,7 @@ class AttentionBucket(NamedTuple):
             lengths differ; else None.
         real: Whether there is a token at each place, bool [count, length]; else None.
         place: Place of each token, int64 [tokens]; else None.
+        allowed: Which places a place may look at, bool [count or 1, length, length]; None: all.
     """
 
     num_sequences: int
@@ -34,6 +35,7 @@ class AttentionBucket(NamedTuple):
     token: Tensor | None = None
     real: Tensor | None = None
     place: Tensor | None = None
+    allowed: Tensor | None = None
 
 
 class AttentionPlan(NamedTuple):
@@ -46,6 +48,7 @@ class AttentionPlan(NamedTuple):
         back: Place of each token in that order, int64 [N]; None likewise.
         length: Tokens of each sequence as given, int64 [S].
         buckets: The sequences in that order, in groups.
+        block: Block of each token as given, int64 [N]; None: every token sees its whole sequence.
     """
 
     split: list[int]
@@ -54,9 +57,12 @@ class AttentionPlan(NamedTuple):
     back: Tensor | None
     length: Tensor
     buckets: tuple[AttentionBucket, ...]
+    block: Tensor | None = None
 
 
-def make_attention_plan(length: Tensor, slack: float = SLACK) -> AttentionPlan:
+def make_attention_plan(
+    length: Tensor, slack: float = SLACK, block: Tensor | None = None
+) -> AttentionPlan:
     """The plan for sequences that lie one after another.
 
     Args:
@@ -64,11 +70,14 @@ def make_attention_plan(length: Tensor, slack: float = SLACK) -> AttentionPlan:
         slack: Share of blank places that a sequence may have in its bucket; 0: only equal lengths
             share one; 1: all do, whatever their lengths, so that the plans of all batches have one
             form and a network compiles once.
+        block: A number for each token, int64 [N]: neighbours in a sequence with equal numbers form
+            a block, whose tokens do not see each other, only themselves and the rest of the
+            sequence. By default every token sees its whole sequence.
     """
     device = length.device
     if slack >= 1:
-        bucket = _bucket(length, device)._replace(num_sequences=0, length=0)
-        return AttentionPlan([], None, None, None, length, (bucket,))
+        bucket = _blocked(_bucket(length, device), block)._replace(num_sequences=0, length=0)
+        return AttentionPlan([], None, None, None, length, (bucket,), block)
     sizes, order = length.sort(stable=True)
     take = back = None
     if bool((order[1:] < order[:-1]).any()):
@@ -86,14 +95,19 @@ def make_attention_plan(length: Tensor, slack: float = SLACK) -> AttentionPlan:
         for group in groups
     )
     split = [sum(group) for group in groups]
-    return AttentionPlan(split, None if take is None else order, take, back, length, buckets)
+    if block is not None:
+        parts = (block if take is None else block[take]).split(split)
+        buckets = tuple(_blocked(*pair) for pair in zip(buckets, parts, strict=True))
+    return AttentionPlan(split, None if take is None else order, take, back, length, buckets, block)
 
 
 def sorted_plan(plan: AttentionPlan) -> AttentionPlan:
     """The plan of the same sequences once their tokens lie in the order of ``plan.take``."""
     if plan.order is None:
         return plan
-    return plan._replace(order=None, take=None, back=None, length=plan.length[plan.order])
+    block = None if plan.block is None or plan.take is None else plan.block[plan.take]
+    length = plan.length[plan.order]
+    return plan._replace(order=None, take=None, back=None, length=length, block=block)
 
 
 def _groups(sizes: Sequence[int], slack: float) -> list[list[int]]:
@@ -116,6 +130,25 @@ def _bucket(length: Tensor, device: torch.device) -> AttentionBucket:
     return AttentionBucket(count, longest, index, real, real.flatten().nonzero().flatten())
 
 
+def _blocked(bucket: AttentionBucket, block: Tensor | None) -> AttentionBucket:
+    """The bucket with what its places may look at."""
+    if block is None:
+        return bucket
+    if bucket.token is None:
+        rows = block.view(bucket.num_sequences, bucket.length)
+    else:
+        rows = block[bucket.token]
+    run = (rows[:, 1:] != rows[:, :-1]).cumsum(dim=1)
+    run = F.pad(run, (1, 0))
+    if bucket.token is None and bool((run == run[:1]).all()):
+        run = run[:1]  # one mask serves all of them
+    own = torch.eye(bucket.length, dtype=torch.bool, device=block.device)
+    allowed = (run[:, :, None] != run[:, None, :]) | own
+    if bucket.real is not None:
+        allowed &= bucket.real[:, None, :]
+    return bucket._replace(allowed=allowed)
+
+
 def ragged_attention(qkv: Tensor, plan: AttentionPlan, backend: str = "auto") -> Tensor:
     r"""Scaled dot-product attention of every token over the tokens of its own sequence.
 
@@ -125,7 +158,8 @@ def ragged_attention(qkv: Tensor, plan: AttentionPlan, backend: str = "auto") ->
 
     Args:
         qkv: Queries, keys and values [N, 3, H, d] of N tokens and H heads, by sequence.
-        plan: Of the lengths of the sequences, which add up to N.
+        plan: Of the lengths of the sequences, which add up to N; with blocks, :math:`s(i)` leaves
+            out the other tokens of the block of i.
         backend: ``"buckets"``: sequences of (nearly) one length share a product; ``"reference"``:
             one after another, written out; ``"auto"`` chooses.
 
@@ -138,7 +172,7 @@ def ragged_attention(qkv: Tensor, plan: AttentionPlan, backend: str = "auto") ->
     if backend not in ATTENTION_BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; known are {', '.join(ATTENTION_BACKENDS)}")
     if backend == "reference":
-        return _reference(qkv, plan.length)
+        return _reference(qkv, plan.length, plan.block)
     if plan.take is not None:
         qkv = qkv.index_select(0, plan.take)
     n, _, heads, size = qkv.shape
@@ -160,14 +194,24 @@ def _attend(qkv: Tensor, bucket: AttentionBucket) -> Tensor:
         rows = qkv.index_select(0, bucket.token.flatten()).unflatten(0, bucket.token.shape)
     q, k, v = rows.permute(2, 0, 3, 1, 4).unbind(0)  # [S, H, L, d] each
     mask = None if bucket.real is None else bucket.real[:, None, None, :]
+    if bucket.allowed is not None:
+        mask = bucket.allowed[:, None]
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(0, 1)
     return y if bucket.place is None else y.index_select(0, bucket.place)
 
 
-def _reference(qkv: Tensor, length: Tensor) -> Tensor:
+def _reference(qkv: Tensor, length: Tensor, block: Tensor | None) -> Tensor:
     done = []
+    first = 0
     for sequence in qkv.split(length.tolist()):
         q, k, v = sequence.unbind(1)  # [L, H, d] each
         score = torch.einsum("ihd,jhd->hij", q, k) / q.size(2) ** 0.5
+        for i in range(len(sequence) if block is not None else 0):
+            for direction in (range(i + 1, len(sequence)), range(i - 1, -1, -1)):
+                for j in direction:
+                    if block[first + j] != block[first + i]:  # type: ignore[index]
+                        break
+                    score[:, i, j] = -torch.inf
         done.append(torch.einsum("hij,jhd->ihd", score.softmax(dim=2), v).flatten(1))
+        first += len(sequence)
     return torch.cat(done) if done else qkv.new_zeros(0, qkv.size(2) * qkv.size(3))

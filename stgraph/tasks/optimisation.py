@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 OPTIMISERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("cosine", "steps", "constant")
+SCHEDULES = ("cosine", "linear", "steps", "constant")
 
 
 def learning_rate_factor(
@@ -30,17 +30,17 @@ def learning_rate_factor(
 
     Warm-up is linear, :math:`(p + u) / w` with progress p and unit u, so that the first rate is
     not 0. Then ``"cosine"`` falls from 1 to the floor over what remains,
-    :math:`f + (1 - f)(1 + \cos(\pi (p - w) / (T - w))) / 2`; ``"steps"`` multiplies by ``gamma`` at
-    each milestone; ``"constant"`` stays 1.
+    :math:`f + (1 - f)(1 + \cos(\pi (p - w) / (T - w))) / 2`; ``"linear"`` falls evenly to it;
+    ``"steps"`` multiplies by ``gamma`` at each milestone; ``"constant"`` stays 1.
 
     Args:
         progress: What has passed, in epochs.
         total: The whole, in epochs.
-        schedule: ``"cosine"``, ``"steps"`` or ``"constant"``.
+        schedule: ``"cosine"``, ``"linear"``, ``"steps"`` or ``"constant"``.
         milestones: Epochs at which ``"steps"`` falls.
         gamma: Factor of each fall.
         warmup: Epochs of warm-up.
-        floor: Smallest share of ``"cosine"``.
+        floor: Smallest share of ``"cosine"`` and ``"linear"``.
         unit: Epochs between two changes of the rate: 1, or one over the steps of an epoch.
 
     Raises:
@@ -53,9 +53,11 @@ def learning_rate_factor(
     if schedule == "steps":
         passed = sum(progress >= milestone - 1e-9 for milestone in milestones)
         return float(gamma**passed)
+    share = min((progress - warmup) / max(total - warmup, 1e-9), 1.0)
     if schedule == "cosine":
-        share = min((progress - warmup) / max(total - warmup, 1e-9), 1.0)
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * share))
+    if schedule == "linear":
+        return floor + (1 - floor) * (1 - share)
     return 1.0
 
 

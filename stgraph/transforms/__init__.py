@@ -21,7 +21,9 @@ from stgraph.transforms.drop_joints import DropJoints
 from stgraph.transforms.face_forward import FaceForward
 from stgraph.transforms.fill_missing import FillMissing
 from stgraph.transforms.flip import Flip
+from stgraph.transforms.hitrs_augmentation import HiTRSAugmentation
 from stgraph.transforms.jitter import Jitter
+from stgraph.transforms.joint_noise import JointNoise
 from stgraph.transforms.normalise_range import NormaliseRange
 from stgraph.transforms.normalise_scale import NormaliseScale
 from stgraph.transforms.pre_normalise_2d import PreNormalise2D
@@ -37,6 +39,7 @@ from stgraph.transforms.select_persons import SelectPersons
 from stgraph.transforms.standardise import Standardise
 from stgraph.transforms.stream import Stream
 from stgraph.transforms.time_crop import RandomTimeCrop, TimeCrop
+from stgraph.transforms.time_interpolation import TimeInterpolation
 from stgraph.transforms.uniform_sample import UniformSample
 
 __all__ = [
@@ -70,6 +73,9 @@ __all__ = [
     "RandomTranslate",
     "RandomShear",
     "Jitter",
+    "JointNoise",
+    "TimeInterpolation",
+    "HiTRSAugmentation",
     "DropJoints",
     # extension
     "SkeletonTransform",

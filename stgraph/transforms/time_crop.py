@@ -35,7 +35,7 @@ class TimeCrop(SkeletonTransform):
         place, length = timeline(data)
         kept = (length * self.part).ceil().long()
         start = ((length - kept) * self.at).round().long()
-        return _keep_stretch(data, place, start, kept)
+        return keep_stretch(data, place, start, kept)
 
 
 class RandomTimeCrop(SkeletonTransform):
@@ -74,10 +74,18 @@ class RandomTimeCrop(SkeletonTransform):
         else:
             # a share of nothing leaves exactly the fewest frames allowed
             start, kept = random_stretch(length, draws, (0.0, 0.0), self.num_frames)
-        return _keep_stretch(data, place, start, kept)
+        return keep_stretch(data, place, start, kept)
 
 
-def _keep_stretch(data: SkeletonGraph, place: Tensor, start: Tensor, kept: Tensor) -> SkeletonGraph:
+def keep_stretch(data: SkeletonGraph, place: Tensor, start: Tensor, kept: Tensor) -> SkeletonGraph:
+    """The poses of a stretch of each recording.
+
+    Args:
+        data: Recording or batch.
+        place: Place of each pose on the timeline of its recording, int64 [P].
+        start: First place that is kept, int64 [B].
+        kept: How many are, int64 [B].
+    """
     recording = data.pose_batch
     inside = (place >= start[recording]) & (place < (start + kept)[recording])
     return keep_poses(data, inside)

@@ -238,7 +238,7 @@ def test_every_recipe_is_one_that_the_parser_takes(stgraph: Run, recipe: str) ->
     ("arguments", "message"),
     [
         (["--system", "stars"], "stars tunes an encoder: give --encoder"),
-        (["--system", "skeletonclr", "--masking", "parts"], "skeletonclr hides nothing"),
+        (["--system", "skeletonclr", "--masking", "parts"], "skeletonclr has no choice of masking"),
         (["--system", "skeletonclr", "--target", "bones"], "skeletonclr fills in nothing"),
         (["--views", "[Flip]"], "mamp contrasts no views: leave out --views"),
         (["--backbone", "stgcn"], "the backbone of mamp is transformer (got stgcn)"),

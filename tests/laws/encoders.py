@@ -10,7 +10,7 @@ from torch import nn
 from torch_geometric.nn import GATv2Conv
 
 from stgraph.nn import STGCN
-from stgraph.nn.models import CTRGCN, STRL, SkeletonGIN, SkeletonTransformer, STGCNPlusPlus
+from stgraph.nn.models import CTRGCN, STRL, HiTRS, SkeletonGIN, SkeletonTransformer, STGCNPlusPlus
 from stgraph.skeleton import SkeletonLayout
 from stgraph.testing import randomise_norms
 
@@ -55,6 +55,15 @@ def _transformer(**own: Any) -> Make:
     return make
 
 
+def _hitrs(**own: Any) -> Make:
+    def make(**kwargs: Any) -> nn.Module:
+        sizes = {"width": 8, "depth": 1, "num_heads": 2, "head_channels": 4, "window": 3}
+        more = {"stride": 2, "dilation": 2, "dropout": 0.0}
+        return HiTRS(3, **{"layout": BODY, **sizes, **more, **own, **kwargs})
+
+    return make
+
+
 def _gin(**kwargs: Any) -> nn.Module:
     return SkeletonGIN(3, **{"width": 8, "depth": 2, "layout": BODY, **kwargs})
 
@@ -79,10 +88,14 @@ ENCODERS: dict[str, Make] = {
     "transformer": _transformer(),
     "transformer, learned times": _transformer(num_times=20),
     "transformer, any layout": _transformer(layout=None),
+    "Hi-TRS": _hitrs(),
+    "Hi-TRS, learned places": _hitrs(num_clips=40, window=4),
+    "Hi-TRS, any layout": _hitrs(layout=None),
+    "Hi-TRS, clips": _hitrs(levels=("frame", "clip")),
     "GIN": _gin,
     "STRL": _strl,
 }
-ATTENDING = [name for name in ENCODERS if name.startswith("transformer")]
+ATTENDING = [name for name in ENCODERS if name.startswith(("transformer", "Hi-TRS"))]
 GINS = ["GIN", "STRL"]
 FOLDING = [name for name in ENCODERS if "Conv" not in name and name not in (*ATTENDING, *GINS)]
 BOUND = [name for name in ENCODERS if "any layout" not in name and name != "GINConv"]

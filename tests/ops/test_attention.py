@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stgraph.ops import make_attention_plan, ragged_attention
+from stgraph.ops import make_attention_plan, ragged_attention, sorted_plan
 from stgraph.testing import assert_close
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=8)
@@ -62,3 +62,39 @@ def test_an_unknown_backend_is_named():
     plan = make_attention_plan(torch.tensor([1]))
     with pytest.raises(ValueError, match="unknown backend 'flash'; known are auto, buckets"):
         ragged_attention(torch.zeros(1, 3, 1, 2), plan, "flash")
+
+
+@given(
+    lengths=LENGTHS,
+    slack=st.sampled_from([0.0, 0.125, 0.5, 1.0]),
+    blocks=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+def test_tokens_of_one_block_do_not_see_each_other(lengths, slack, blocks, seed):
+    generator = torch.Generator().manual_seed(seed)
+    n = sum(lengths)
+    qkv = torch.randn(n, 3, 2, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    block = torch.randint(blocks, (n,), generator=generator)
+    plan = make_attention_plan(torch.tensor(lengths), slack, block)
+    out, expected = (ragged_attention(qkv, plan, name) for name in ("buckets", "reference"))
+    assert_close(out, expected)
+    weight = torch.randn(out.shape, generator=generator, dtype=torch.float64)
+    grads = [torch.autograd.grad((y * weight).sum(), qkv)[0] for y in (out, expected)]
+    assert_close(*grads)
+
+
+def test_a_plan_in_sorted_order_has_its_blocks_in_sorted_order():
+    lengths, block = torch.tensor([3, 2]), torch.tensor([0, 0, 1, 5, 5])
+    plan = make_attention_plan(lengths, 0.0, block)
+    inner = sorted_plan(plan)
+    qkv = torch.randn(5, 3, 1, 2)
+    out = ragged_attention(qkv[plan.take], inner, "reference")[plan.back]
+    torch.testing.assert_close(out, ragged_attention(qkv, plan, "reference"))
+
+
+def test_sequences_with_blocks_of_the_same_sizes_share_one_mask():
+    block = torch.tensor([0, 0, 1, 7, 7, 8])
+    (bucket,) = make_attention_plan(torch.tensor([3, 3]), block=block).buckets
+    assert bucket.allowed.tolist() == [
+        [[True, False, True], [False, True, True], [True, True, True]]
+    ]

@@ -112,8 +112,8 @@ def test_an_unknown_name_lists_the_known() -> None:
     groups = parameter_groups([nn.Linear(1, 1)], 0.0)
     with pytest.raises(ValueError, match="known are sgd, adam, adamw"):
         make_optimizer(groups, "lion")
-    with pytest.raises(ValueError, match="known are cosine, steps, constant"):
-        learning_rate_factor(0, total=1, schedule="linear")
+    with pytest.raises(ValueError, match="known are cosine, linear, steps, constant"):
+        learning_rate_factor(0, total=1, schedule="line")
 
 
 def test_a_factor_is_never_more_than_one() -> None:
@@ -123,3 +123,11 @@ def test_a_factor_is_never_more_than_one() -> None:
         for w in (0, 0.5, 3)
     )
     assert math.isclose(learning_rate_factor(99, total=9), 0, abs_tol=1e-12)
+
+
+def test_a_linear_schedule_falls_evenly_to_its_floor() -> None:
+    found = [
+        learning_rate_factor(p, total=10, schedule="linear", warmup=2, floor=0.5)
+        for p in (2, 6, 10, 12)
+    ]
+    assert found == [1.0, 0.75, 0.5, 0.5]

@@ -186,7 +186,7 @@ def test_augmentation_that_leaves_nothing_is_an_error(task: Any, graphs: Any) ->
     ("options", "message"),
     [
         ({"optimizer": "lion"}, "unknown optimizer 'lion'; known are sgd, adam, adamw"),
-        ({"schedule": "linear"}, "unknown schedule 'linear'"),
+        ({"schedule": "line"}, "unknown schedule 'line'"),
         ({"class_names": ["a"]}, "expected 3 class names .got 1"),
         ({"class_weight": "some"}, "unknown class_weight 'some'"),
         ({"class_weight": torch.ones(2)}, r"3 class weights \(got \[2\]\)"),

@@ -1,6 +1,7 @@
 """Encoders: a batch of recordings to one embedding each."""
 
 from stgraph.nn.models.ctrgcn import CTRGCN
+from stgraph.nn.models.hitrs import LEVELS, HierarchyPlan, HiTRS
 from stgraph.nn.models.node_decoder import NodeDecoder
 from stgraph.nn.models.skeleton_gin import SkeletonGIN
 from stgraph.nn.models.skeleton_transformer import SkeletonTransformer
@@ -17,6 +18,9 @@ __all__ = [
     "TokenDecoder",
     "SkeletonGIN",
     "STRL",
+    "HiTRS",
+    "HierarchyPlan",
+    "LEVELS",
     "NodeDecoder",
     "NodeEmbeddings",
     "stgcn_channels",

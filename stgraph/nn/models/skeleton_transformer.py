@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from stgraph.nn.models.stgcn import NodeEmbeddings
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.token_embedding import PlaceEmbedding, TokenEmbedding
-from stgraph.nn.tokens import Tokens, distinct_layouts, make_tokens, take_tokens, token_values
+from stgraph.nn.tokens import (
+    Tokens,
+    check_joints,
+    distinct_layouts,
+    make_tokens,
+    take_tokens,
+    token_values,
+)
 from stgraph.nn.transformer import TransformerStack
 from stgraph.ops import SLACK, AttentionPlan, make_attention_plan
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout, resolve_layout
@@ -145,15 +152,7 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         Raises:
             ValueError: if the network is bound to a layout of other joints.
         """
-        if self.layout is not None:
-            for layout in distinct_layouts(batch):
-                conflict = self.layout.joint_conflict(layout)
-                if conflict is not None:
-                    raise ValueError(
-                        f"this {type(self).__name__} is bound to layout {self.layout.name!r} and "
-                        f"got {layout.name!r} ({conflict}); convert the recordings, or build it "
-                        "with layout=None for any layout"
-                    )
+        check_joints(self.layout, batch, type(self).__name__)
         tokens = make_tokens(batch, self.patch_size)
         self.place.check_times(tokens.time)
         return tokens

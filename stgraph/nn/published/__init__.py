@@ -6,6 +6,7 @@ unless given. Loading is strict.
 """
 
 from stgraph.nn.published.files import read_state_dict
+from stgraph.nn.published.hitrs import HiTRSParts, load_hitrs, to_hitrs
 from stgraph.nn.published.load import load_published, to_published
 from stgraph.nn.published.mamp import MAMPParts, load_mamp, to_mamp
 
@@ -15,5 +16,8 @@ __all__ = [
     "load_mamp",
     "to_mamp",
     "MAMPParts",
+    "load_hitrs",
+    "to_hitrs",
+    "HiTRSParts",
     "read_state_dict",
 ]
