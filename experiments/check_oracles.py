@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _oracles import adjacency, contrast, hierarchy, masked, networks, preprocessing, stars
+from _oracles import (
+    adjacency,
+    contrast,
+    detection,
+    hierarchy,
+    masked,
+    networks,
+    preprocessing,
+    stars,
+)
 from _oracles.cases import Arrays, Result, Watched
 
 Check = Callable[[Arrays, Mapping[str, Any]], Iterable[Result | tuple[str, float, float] | str]]
@@ -29,6 +38,7 @@ FAMILIES: dict[str, Check] = {
     **{family: partial(masked.check, family) for family in masked.FAMILIES},
     **{family: partial(contrast.check, family) for family in contrast.FAMILIES},
     **dict.fromkeys(hierarchy.FAMILIES, hierarchy.check),
+    **dict.fromkeys(detection.FAMILIES, detection.check),
     **{family: partial(stars.check, family) for family in stars.FAMILIES},
 }
 

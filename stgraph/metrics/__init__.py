@@ -12,9 +12,29 @@ from stgraph.metrics.accuracy import (
     top_k_accuracy,
 )
 from stgraph.metrics.confusion import ConfusionMatrix, confusion_matrix
+from stgraph.metrics.detection import (
+    DetectionRules,
+    DetectionScores,
+    SegmentScores,
+    average_precision,
+    detection_scores,
+    match_segments,
+    mean_2d_ap,
+)
+from stgraph.metrics.segments import Segments, join_segments, make_segments, temporal_iou
 from stgraph.metrics.votes import VideoVotes, video_votes
 
 functions = ["top_k_accuracy", "mean_class_accuracy", "confusion_matrix", "video_votes"]
 classes = ["TopKAccuracy", "MeanClassAccuracy", "ConfusionMatrix", "VideoVotes"]
+detection_functions = [
+    "detection_scores",
+    "mean_2d_ap",
+    "average_precision",
+    "match_segments",
+    "make_segments",
+    "join_segments",
+    "temporal_iou",
+]
+detection_classes = ["SegmentScores", "DetectionScores", "DetectionRules", "Segments"]
 
-__all__ = [*functions, *classes]
+__all__ = [*functions, *classes, *detection_functions, *detection_classes]

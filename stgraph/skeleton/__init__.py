@@ -5,6 +5,7 @@ This room knows torch and PyG only. A :class:`SkeletonLayout` names joints and b
 of people moving: a ``torch_geometric.data.Data`` whose batches are ragged and free of padding.
 """
 
+from stgraph.skeleton.annotation import ActionTable, annotated_actions, pose_labels
 from stgraph.skeleton.graph import SkeletonGraph
 from stgraph.skeleton.layout import SkeletonLayout
 from stgraph.skeleton.layouts import named_layouts, resolve_layout
@@ -43,5 +44,6 @@ partitions = [
     "resolve_partition",
 ]
 graphs = ["SkeletonGraph"]
+annotations = ["annotated_actions", "pose_labels", "ActionTable"]
 
-__all__ = [*skeletons, *partitions, *graphs]
+__all__ = [*skeletons, *partitions, *graphs, *annotations]
