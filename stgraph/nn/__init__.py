@@ -25,6 +25,8 @@ from stgraph.nn.models import (
     LEVELS,
     STGCN,
     STRL,
+    FrameClassifier,
+    FrameLogits,
     HierarchyPlan,
     HiTRS,
     NodeDecoder,
@@ -33,11 +35,13 @@ from stgraph.nn.models import (
     SkeletonTransformer,
     STGCNPlusPlus,
     TokenDecoder,
+    frames_of,
     stage_channels,
     stgcn_channels,
 )
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
+from stgraph.nn.pose_embeddings import embed_poses, pose_channels
 from stgraph.nn.pose_layers import POSE_LAYERS, GATLayer, GCNLayer, GINLayer
 from stgraph.nn.pretrained import PretrainedMixin, StateDictMismatch
 from stgraph.nn.published import (
@@ -120,6 +124,7 @@ levels_of_a_hierarchy = [
     "make_video_plan",
     "LEVELS",
 ]
+frame_networks = ["FrameClassifier", "FrameLogits", "frames_of", "embed_poses", "pose_channels"]
 decoders = ["TokenDecoder", "NodeDecoder"]
 plans = ["EncoderPlan", "Edges", "make_encoder_plan", "Lanes", "make_lanes"]
 saving = ["PretrainedMixin", "StateDictMismatch"]
@@ -143,6 +148,7 @@ __all__ = [
     *transformer_layers,
     *encoders,
     *levels_of_a_hierarchy,
+    *frame_networks,
     *decoders,
     *plans,
     *saving,

@@ -218,7 +218,7 @@ class ClipTransformer(nn.Module):
             place = self.place[step] + self.joint(description)[plan.site]
         x = torch.cat([x, self.token[None].to(x.dtype)])[plan.source]
         x = x + torch.where(real, place, torch.zeros_like(place))
-        return self.stack(x, plan.attention)[plan.last]
+        return self.stack.summarise(x, plan.attention)
 
 
 class VideoTransformer(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stgraph.ops import AttentionPlan, ragged_attention, sorted_plan
+from stgraph.ops import AttentionPlan, ragged_attention, sorted_plan, summary_attention
 
 
 class TransformerBlock(nn.Module):
@@ -78,6 +78,35 @@ class TransformerBlock(nn.Module):
         hidden = self.dropout(F.gelu(self.fc1(self.norm2(x))))
         return x + self._kept(self.dropout(self.fc2(hidden)), plan)
 
+    def summarise(self, x: Tensor, plan: AttentionPlan) -> Tensor:
+        """What :meth:`forward` gives for the last token of each sequence, which sees all: [S, D].
+
+        The other tokens are only keys and values.
+
+        Args:
+            x: Tokens (N, D) in the plan's order.
+            plan: A :func:`~stgraph.ops.sorted_plan`.
+        """
+        last = x.index_select(0, plan.length.cumsum(0) - 1)
+        seen = self.norm1(x)
+        inner = self.qkv.out_features // 3
+        weight, bias = self.qkv.weight, self.qkv.bias
+        shape = (self.num_heads, inner // self.num_heads)
+        queries = self.norm1(last)
+        q = F.linear(queries, weight[:inner], None if bias is None else bias[:inner])
+        kv = F.linear(seen, weight[inner:], None if bias is None else bias[inner:])
+        y = summary_attention(q.unflatten(1, shape), kv.unflatten(1, (2, *shape)), plan)
+        last = last + self._kept_alone(self.dropout(self.proj(y)))
+        hidden = self.dropout(F.gelu(self.fc1(self.norm2(last))))
+        return last + self._kept_alone(self.dropout(self.fc2(hidden)))
+
+    def _kept_alone(self, branch: Tensor) -> Tensor:
+        """The branch of one token a sequence, left out for some of them in training."""
+        if not self.training or self.drop_path == 0.0:
+            return branch
+        keep = torch.rand(len(branch), device=branch.device) >= self.drop_path
+        return branch * (keep.to(branch.dtype) / (1.0 - self.drop_path))[:, None]
+
     def _kept(self, branch: Tensor, plan: AttentionPlan) -> Tensor:
         """The branch, left out for some sequences in training and stretched for the others."""
         if not self.training or self.drop_path == 0.0:
@@ -133,3 +162,20 @@ class TransformerStack(nn.Module):
             x = block(x, inner)
         x = self.norm(x)
         return x if plan.back is None else x.index_select(0, plan.back)
+
+    def summarise(self, x: Tensor, plan: AttentionPlan) -> Tensor:
+        """What :meth:`forward` gives for the last token of each sequence, which has to see all of
+        it: [S, D], with less work in the last block.
+
+        Args:
+            x: Tokens (N, D) by sequence.
+            plan: Of the sequences.
+        """
+        inner = sorted_plan(plan)
+        if plan.take is not None:
+            x = x.index_select(0, plan.take)
+        *blocks, last = self.blocks
+        for block in blocks:
+            x = block(x, inner)
+        y = self.norm(last.summarise(x, inner))  # type: ignore[operator]
+        return y if plan.order is None else torch.empty_like(y).index_copy(0, plan.order, y)

@@ -13,6 +13,7 @@ from stgraph.ops.attention import (
     make_attention_plan,
     ragged_attention,
     sorted_plan,
+    summary_attention,
 )
 from stgraph.ops.group import (
     log_softmax_of_group,
@@ -58,6 +59,7 @@ attention_operations = [
     "make_attention_plan",
     "sorted_plan",
     "ragged_attention",
+    "summary_attention",
     "ATTENTION_BACKENDS",
     "SLACK",
 ]

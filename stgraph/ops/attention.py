@@ -186,6 +186,51 @@ def ragged_attention(qkv: Tensor, plan: AttentionPlan, backend: str = "auto") ->
     return y if plan.back is None else y.index_select(0, plan.back)
 
 
+def summary_attention(
+    query: Tensor, key_value: Tensor, plan: AttentionPlan, backend: str = "auto"
+) -> Tensor:
+    """Attention of one token of each sequence over all tokens of it, blocks or not.
+
+    Args:
+        query: [S, H, d], one for each sequence in the plan's order.
+        key_value: Keys and values [N, 2, H, d], tokens in the plan's order.
+        plan: Of the sequences; with :func:`sorted_plan`, or of sequences that need no order.
+        backend: As of :func:`ragged_attention`.
+
+    Returns:
+        [S, H * d].
+
+    Raises:
+        ValueError: if the backend is unknown, or the plan orders sequences anew.
+    """
+    if backend not in ATTENTION_BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; known are {', '.join(ATTENTION_BACKENDS)}")
+    if plan.take is not None:
+        raise ValueError("'summary_attention' expected tokens in order (see sorted_plan)")
+    if backend == "reference":
+        done = []
+        for q, part in zip(query, key_value.split(plan.length.tolist()), strict=True):
+            k, v = part.unbind(1)  # [L, H, d] each
+            weight = (torch.einsum("hd,jhd->hj", q, k) / q.size(1) ** 0.5).softmax(dim=1)
+            done.append(torch.einsum("hj,jhd->hd", weight, v).flatten())
+        return torch.stack(done) if done else query.flatten(1)
+    parts = key_value.split(plan.split) if len(plan.buckets) > 1 else (key_value,)
+    out, first = [], 0
+    for part, bucket in zip(parts, plan.buckets, strict=False):
+        if bucket.token is None:
+            count, mask = bucket.num_sequences, None
+            rows = part.unflatten(0, (count, bucket.length))
+        else:
+            assert bucket.real is not None
+            count, mask = bucket.token.size(0), bucket.real[:, None, None, :]
+            rows = part.index_select(0, bucket.token.flatten()).unflatten(0, bucket.token.shape)
+        k, v = rows.permute(2, 0, 3, 1, 4).unbind(0)  # [S, H, L, d] each
+        q = query[first : first + count, :, None]
+        out.append(F.scaled_dot_product_attention(q, k, v, attn_mask=mask).flatten(1))
+        first += count
+    return torch.cat(out) if out else query.flatten(1)
+
+
 def _attend(qkv: Tensor, bucket: AttentionBucket) -> Tensor:
     """Attention within one bucket, [tokens, H, d]."""
     if bucket.token is None:

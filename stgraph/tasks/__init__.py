@@ -6,12 +6,21 @@ without it. The epoch is chosen by validation or is the last, never by test reco
 
 from stgraph.tasks.base import TrainingTask
 from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_checkpoint
+from stgraph.tasks.chunks import chunk_recording, chunk_store
 from stgraph.tasks.data import (
     JoinedParts,
     SkeletonDataModule,
     StoreSubset,
     as_source,
     fit_partition,
+)
+from stgraph.tasks.detection import (
+    Detected,
+    Detection,
+    FrameScores,
+    detect,
+    score_frames,
+    true_segments,
 )
 from stgraph.tasks.fit import FitResult, fit_task
 from stgraph.tasks.keeper import Keeper, TrainingDiverged
@@ -28,19 +37,38 @@ from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.progress import EpochLines, quiet_lightning
 from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.saving import (
+    load_detection,
     load_network,
     load_recognition,
     load_reconstruction,
     read_task,
+    save_detection,
     save_pretraining,
     save_recognition,
 )
+from stgraph.tasks.segmenting import SegmentFinder, finder_options, smooth, suppress
 from stgraph.tasks.specs import build_transform, describe_transform
 
 pretraining_tasks = ["Pretraining", "JoinedParts", "StoreSubset"]
 recognising = ["TrainingTask", "Recognition", "SkeletonDataModule", "fit_task", "FitResult"]
 prediction = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
+detecting = [
+    "Detection",
+    "SegmentFinder",
+    "score_frames",
+    "detect",
+    "Detected",
+    "FrameScores",
+    "chunk_store",
+    "chunk_recording",
+    "true_segments",
+    "finder_options",
+    "smooth",
+    "suppress",
+]
 saved_files = [
+    "save_detection",
+    "load_detection",
     "save_recognition",
     "save_pretraining",
     "load_reconstruction",
@@ -67,4 +95,4 @@ parts = [
     "quiet_lightning",
 ]
 
-__all__ = [*recognising, *pretraining_tasks, *prediction, *saved_files, *parts]
+__all__ = [*recognising, *pretraining_tasks, *prediction, *detecting, *saved_files, *parts]

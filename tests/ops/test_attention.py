@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stgraph.ops import make_attention_plan, ragged_attention, sorted_plan
+from stgraph.ops import make_attention_plan, ragged_attention, sorted_plan, summary_attention
 from stgraph.testing import assert_close
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=8)
@@ -98,3 +98,22 @@ def test_sequences_with_blocks_of_the_same_sizes_share_one_mask():
     assert bucket.allowed.tolist() == [
         [[True, False, True], [False, True, True], [True, True, True]]
     ]
+
+
+@given(lengths=LENGTHS, slack=st.sampled_from([0.0, 0.125, 0.5, 1.0]), seed=st.integers(0, 99))
+def test_a_summary_is_what_full_attention_gives_for_one_token(lengths, slack, seed):
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.tensor(sorted(lengths))
+    n = int(lengths.sum())
+    qkv = torch.randn(n, 3, 2, 4, generator=generator, dtype=torch.float64)
+    plan = make_attention_plan(lengths, slack)
+    last = lengths.cumsum(0) - 1
+    expected = ragged_attention(qkv, plan, "reference")[last]
+    for backend in ("buckets", "reference"):
+        assert_close(summary_attention(qkv[last, 0], qkv[:, 1:], plan, backend), expected)
+
+
+def test_a_summary_needs_tokens_in_order():
+    plan = make_attention_plan(torch.tensor([3, 2]), 0.0)
+    with pytest.raises(ValueError, match="tokens in order"):
+        summary_attention(torch.zeros(2, 1, 2), torch.zeros(5, 2, 1, 2), plan)

@@ -1,6 +1,7 @@
 """Encoders: a batch of recordings to one embedding each."""
 
 from stgraph.nn.models.ctrgcn import CTRGCN
+from stgraph.nn.models.frame_classifier import FrameClassifier, FrameLogits, frames_of
 from stgraph.nn.models.hitrs import LEVELS, HierarchyPlan, HiTRS
 from stgraph.nn.models.node_decoder import NodeDecoder
 from stgraph.nn.models.skeleton_gin import SkeletonGIN
@@ -21,6 +22,9 @@ __all__ = [
     "HiTRS",
     "HierarchyPlan",
     "LEVELS",
+    "FrameClassifier",
+    "FrameLogits",
+    "frames_of",
     "NodeDecoder",
     "NodeEmbeddings",
     "stgcn_channels",
