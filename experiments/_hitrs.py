@@ -1,0 +1,191 @@
+"""What the experiments on Hi-TRS share: sizes, levels, preparation, pre-training."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import _selfsup as common
+import torch
+from torch_geometric.transforms import Compose
+
+from stgraph.nn import HiTRS
+from stgraph.objectives import hitrs
+from stgraph.transforms import BodyUnits, BridgeGaps, FaceForward, HiTRSAugmentation, Stream
+
+#: Tasks of each level by the paper's letters: frame, clip, video.
+LEVEL_TASKS: Mapping[str, tuple[str, ...]] = {
+    "F": ("masked_pose",),
+    "C": ("clip_order",),
+    "V": ("video_order", "future_clip"),
+}
+#: Settings of the ablation and the levels that they pre-train.
+LEVELS: Mapping[str, str] = {
+    "none": "",
+    "F": "F",
+    "C": "C",
+    "V": "V",
+    "F+C": "FC",
+    "F+V": "FV",
+    "C+V": "CV",
+    "all": "FCV",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How large and how long; see the options of the scripts.
+
+    Attributes:
+        width: Channels of the frame level.
+        depth: Blocks of each level.
+        heads: Heads of each block.
+        head_channels: Channels of a head.
+        window: Poses of a clip.
+        stride: Poses from one clip to the next.
+        dilation: Poses from one step of a clip to the next.
+        dropout: In the blocks.
+        steps: Of pre-training.
+        batch_size: Recordings of a step of it.
+        lr: Highest learning rate of pre-training.
+        finetune_steps: Steps of training with labels.
+        finetune_batch_size: Recordings of a step of it.
+        finetune_lr: Highest learning rate of it.
+        recordings: At most so many training recordings, for trials; None: all.
+    """
+
+    width: int = 32
+    depth: int = 2
+    heads: int = 4
+    head_channels: int = 16
+    window: int = 7
+    stride: int = 7
+    dilation: int = 2
+    dropout: float = 0.1
+    steps: int = 2500
+    batch_size: int = 16
+    lr: float = 1e-3
+    finetune_steps: int = 600
+    finetune_batch_size: int = 16
+    finetune_lr: float = 1e-3
+    recordings: int | None = None
+
+
+#: The supplement's sizes; recognition trains 50 passes of NTU 60 (128 a step) there.
+PAPER = Budget(
+    width=128,
+    depth=3,
+    heads=8,
+    head_channels=64,
+    dropout=0.2,
+    steps=30_000,
+    batch_size=256,
+    lr=4e-4,
+    finetune_steps=15_660,
+    finetune_batch_size=128,
+    finetune_lr=4e-4,
+)
+
+
+def add_budget(parser: argparse.ArgumentParser, quick: Budget) -> None:
+    """Options for the fields of :class:`Budget`, which change the preset."""
+    group = parser.add_argument_group("budget")
+    group.add_argument(
+        "--preset",
+        choices=("quick", "paper"),
+        default="quick",
+        help="quick: a small network for two cores; paper: that of the paper (days there)",
+    )
+    for name, value in vars(quick).items():
+        kind = float if isinstance(value, float) else int
+        option = "--" + name.replace("_", "-")
+        group.add_argument(option, type=kind, metavar=common.WORDS[kind])
+
+
+def chosen_budget(options: argparse.Namespace, quick: Budget, paper: Budget) -> Budget:
+    """The preset with what the command line changes."""
+    preset = quick if options.preset == "quick" else paper
+    changes = {
+        name: getattr(options, name) for name in vars(quick) if getattr(options, name) is not None
+    }
+    return replace(preset, **changes)
+
+
+def before() -> Any:
+    """What is done to a recording before anything else: gaps bridged, people face forward."""
+    return Compose([BridgeGaps(), FaceForward()])
+
+
+def after(stream: str) -> Any:
+    """What is done after hiding: body units, then the stream."""
+    return BodyUnits() if stream == "joint" else Compose([BodyUnits(), Stream(stream)])
+
+
+def whole_transform(stream: str) -> Any:
+    """Both, for labelled recordings."""
+    return Compose([*before().transforms, after(stream)])
+
+
+def new_encoder(b: Budget, layout: Any, seed: int, **changes: Any) -> HiTRS:
+    """An encoder with its first weights."""
+    torch.manual_seed(seed)
+    sizes: dict[str, Any] = {
+        "width": b.width,
+        "depth": b.depth,
+        "num_heads": b.heads,
+        "head_channels": b.head_channels,
+        "window": b.window,
+        "stride": b.stride,
+        "dilation": b.dilation,
+        "dropout": b.dropout,
+        "layout": layout,
+    }
+    return HiTRS(3, **{**sizes, **changes})
+
+
+def pretrained_encoder(
+    folder: Path, train: Any, b: Budget, levels: str, stream: str, seed: int, facts: dict[str, Any]
+) -> HiTRS:
+    """An encoder after pre-training, which goes on where it was stopped.
+
+    Args:
+        folder: Of the run.
+        train: Recordings; their labels are not read.
+        b: How large and how long.
+        levels: A key of :data:`LEVELS`; ``"none"``: first weights.
+        stream: What the encoder sees.
+        seed: Of everything.
+        facts: What the run is.
+    """
+    if levels == "none":
+        return new_encoder(b, train.store.layout, seed)
+    epochs = common.passes(1, b.steps, len(train), b.batch_size)
+    make = partial(_objective, b, train.store.layout, levels, stream, seed, epochs)
+    facts = {"levels": levels, "stream": stream, **facts, **vars(b)}
+    return common.pretrained(folder, make, train, epochs, b.batch_size, seed, facts)
+
+
+def _objective(
+    b: Budget, layout: Any, levels: str, stream: str, seed: int, epochs: int
+) -> tuple[Any, dict[str, Any]]:
+    tasks: Sequence[str] = [task for letter in LEVELS[levels] for task in LEVEL_TASKS[letter]]
+    objective = hitrs(encoder=new_encoder(b, layout, seed), tasks=tasks, transform=after(stream))
+    return objective, {
+        "before": before(),
+        "augment": HiTRSAugmentation(),
+        "optimizer": "adamw",
+        "lr": b.lr,
+        "weight_decay": 0.01,
+        "decay_norm_and_bias": False,
+        "schedule": "linear",
+        "warmup_epochs": epochs / 30,
+    }
+
+
+def model_name(b: Budget) -> str:
+    """The network in a word."""
+    return f"hitrs{b.depth}-w{b.width}-{b.steps}+{b.finetune_steps}"
