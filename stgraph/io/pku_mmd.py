@@ -55,7 +55,7 @@ def read_pku_mmd(
         raise RecordingError(file, problem, remedy="rename it")
     table = finite(text_table(content, file, columns=150), file, "line", first=1)
     pos = table.reshape(-1, 2, 25, 3).transpose(1, 0, 2, 3)
-    extra = {}
+    extra: dict[str, Any] = {}
     if labels is not None:
         segments = labels if isinstance(labels, np.ndarray) else read_pku_mmd_labels(labels)
         late = np.flatnonzero(segments[:, 1] >= len(table))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,8 +89,9 @@ def read_utkinect(
         raise RecordingError(file, "expected a name joints_sSS_eEE.txt", remedy="rename it")
     number, pos = _poses(content, file)
     segments = None if labels is None else _segments_of(labels, parts.group(1), file)
-    run = np.cumsum(np.diff(number, prepend=number[:1]) > _LARGEST_STEP)
-    extra: dict[str, object] = {}
+    jump = np.diff(number, prepend=number[:1]) > _LARGEST_STEP
+    run = jump.astype(np.int64).cumsum()
+    extra: dict[str, Any] = {}
     if every is None:
         frame = np.arange(len(number)) + run
         extra["pose_number"] = torch.from_numpy(number)
