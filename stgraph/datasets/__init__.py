@@ -24,9 +24,9 @@ sets = [
     "SBUKinect",
     "UTDMHAD",
 ]
-of_several_actions = ["PKUMMD", "UTKinect"]
+several_actions = ["PKUMMD", "UTKinect"]
 generated = ["SyntheticKTH", "Difficulty", "composite_recordings"]
 parts = ["hold_out", "hold_out_groups", "kth_parts", "official_ranges", "partition_groups"]
 base_class = ["SkeletonDataset", "cache_folder"]
 
-__all__ = [*sets, *of_several_actions, *generated, *parts, *base_class]
+__all__ = [*sets, *several_actions, *generated, *parts, *base_class]

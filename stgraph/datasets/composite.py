@@ -169,7 +169,10 @@ def _join(
 ) -> SkeletonGraph:
     """One sequence: frames count from 0, a track ends where the person is not seen."""
     rate, layout = _rate(graphs, fps), graphs[0].layouts[0]
-    poses, scores, frames, segments = [], [], [], []
+    poses: list[Tensor] = []
+    scores: list[Tensor] = []
+    frames: list[Tensor] = []
+    segments: list[list[int]] = []
     start = 0
     for graph in graphs:
         if graph.layouts[0] != layout:
@@ -179,11 +182,11 @@ def _join(
             a, seen = poses[-1][-1], scores[-1][-1]
             pos = pos + _step(a, seen, pos[0], score[0], layout)
             pos = torch.where(score[..., None] > 0, pos, 0.0)
-            length = round(_uniform(generator, *gap_seconds) * rate)
-            poses.append(_between(a, pos[0], seen, score[0], length, transition))
-            scores.append(torch.minimum(seen, score[0]).repeat(length, 1))
-            frames.append(start + torch.arange(length))
-            start += length
+            gap = round(_uniform(generator, *gap_seconds) * rate)
+            poses.append(_between(a, pos[0], seen, score[0], gap, transition))
+            scores.append(torch.minimum(seen, score[0]).repeat(gap, 1))
+            frames.append(start + torch.arange(gap))
+            start += gap
         segments.append([int(graph.y) + 1, start, start + int(frame[-1])])
         poses.append(pos)
         scores.append(score)

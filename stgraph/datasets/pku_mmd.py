@@ -117,7 +117,7 @@ class PKUMMD(SkeletonDataset):
     where = "https://www.icst.pku.edu.cn/struct/Projects/PKUMMD.html (phase 1: skeleton, label)"
     protocols = ("cross_subject", "cross_view")
     #: Cameras that test where there is no list of ``cross_view``.
-    test_views: ClassVar[tuple[str, ...]] = ("L",)
+    test_cameras: ClassVar[tuple[str, ...]] = ("L",)
 
     def __init__(
         self, path: PathLike, split: str = "train", *, trimmed: bool = False, **kwargs: Any
@@ -176,8 +176,8 @@ class PKUMMD(SkeletonDataset):
         if (part != "").any():
             return torch.from_numpy(part == "test")
         if self.protocol == "cross_view":
-            views = self.store.column("view").tolist()
-            return torch.tensor([view in self.test_views for view in views])
+            cameras = self.store.column("camera").tolist()
+            return torch.tensor([camera in self.test_cameras for camera in cameras])
         raise RecordingError(
             self.path,
             "there is no split/cross-subject.txt that names its recordings, so that nobody knows "

@@ -30,11 +30,11 @@ def read_pku_mmd(
     *,
     name: str | None = None,
 ) -> SkeletonGraph:
-    """One recording of ``TAKE-VIEW.txt``: a line a frame of 2 persons x 25 joints x (x, y, z).
+    """One recording of ``TAKE-CAMERA.txt``: a line a frame of 2 persons x 25 joints x (x, y, z).
 
     A person whose coordinates are all zero is absent; frames are numbered from 0. The graph carries
-    `name` (``0002-L``), `take` (``0002``, the same of the three cameras) and `view` (``L``, ``M``
-    or ``R``).
+    `name` (``0002-L``), `take` (``0002``, the same of the three cameras) and `camera` (``L``,
+    ``M`` or ``R``).
 
     Args:
         source: Path or contents of the skeleton file.
@@ -51,7 +51,7 @@ def read_pku_mmd(
     content, file = read_bytes(source, name)
     parts = PKU_MMD_NAME.search(file)
     if parts is None:
-        problem = "expected a name TAKE-VIEW.txt with the view L, M or R, such as 0002-L.txt"
+        problem = "expected a name TAKE-CAMERA.txt with the camera L, M or R, such as 0002-L.txt"
         raise RecordingError(file, problem, remedy="rename it")
     table = finite(text_table(content, file, columns=150), file, "line", first=1)
     pos = table.reshape(-1, 2, 25, 3).transpose(1, 0, 2, 3)
@@ -71,7 +71,7 @@ def read_pku_mmd(
         fps=30.0,
         name=parts.group(1),
         take=parts.group(2),
-        view=parts.group(3),
+        camera=parts.group(3),
         **extra,
     )
 
