@@ -161,6 +161,38 @@ def msr_action3d(out: Path) -> None:
     write_atomically(out / "a01_s01_e01_skeleton3D.txt", ("\n".join(lines) + "\n").encode())
 
 
+def utkinect(out: Path) -> None:
+    """A text file a recording of two actions, and the list of what happens when."""
+    rest = figure("kinect_v1_20", "wave")[:1].repeat(8, axis=0)
+    wave, march = (figure("kinect_v1_20", action) for action in ACTIONS)
+    pos = in_metres(np.concatenate([wave, rest, march]))
+    number = 100 + np.cumsum(np.tile([0, 4, 2, 6], 10))  # unequal steps, and numbers that repeat
+    lines = [
+        "   ".join([str(n), *(f"{v:.4f}" for v in frame.flatten())])
+        for n, frame in zip(number, pos)
+    ]
+    write_atomically(out / "joints_s01_e01.txt", ("\n".join(lines) + "\n").encode())
+    labels = [f"waveHands: {number[0]} {number[15]}", f"walk: {number[24]} {number[39]}"]
+    labels = ["s01_e01", *labels, "carry: NaN NaN"]
+    write_atomically(out / "actionLabel_modified.txt", ("\n".join(labels) + "\n").encode())
+
+
+def pku_mmd(out: Path) -> None:
+    """A folder of three recordings, their labels and who trains; somebody joins the first."""
+    for take in (1, 2, 3):
+        acting = np.concatenate([figure("kinect_v2_25", action, 8) for action in ACTIONS])
+        table = np.zeros((16, 2, 25, 3))
+        table[:, 0] = in_metres(acting, distance=2.5 + 0.2 * take)
+        if take == 1:
+            table[8:, 1] = in_metres(figure("kinect_v2_25", "wave", 8)) + np.array([0.9, 0.0, 0.0])
+        rows = [" ".join(f"{v:.4f}" if v else "0" for v in row) for row in table.reshape(16, -1)]
+        name = f"{take:04d}-M.txt"
+        write_atomically(out / "skeleton" / name, ("\n".join(rows) + "\n").encode())
+        write_atomically(out / "label" / name, b"13,0,7,2\n19,9,15,1\n")
+    lists = "Training videos:\n0001-M, 0002-M\nValidation videos:\n0003-M\n"
+    write_atomically(out / "split" / "cross-subject.txt", lists.encode())
+
+
 def numpy(out: Path) -> None:
     """Arrays: two people before a Kinect v2 [M, T, V, C], and a dog with a layout of its own."""
     two = np.stack([in_metres(figure("kinect_v2_25", action)) for action in ACTIONS])
@@ -253,6 +285,8 @@ FORMATS: tuple[Callable[[Path], None], ...] = (
     utd_mhad,
     sbu,
     msr_action3d,
+    utkinect,
+    pku_mmd,
     numpy,
     layouts,
     store,

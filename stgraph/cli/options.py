@@ -11,8 +11,8 @@ class DataOptions:
     """recordings
 
     Args:
-        name: kth, nw_ucla, penn_action, utd_mhad, sbu_kinect, msr_action3d, kth_synthetic (made on
-            the spot), or store (a file of ours with a column 'split')
+        name: kth, nw_ucla, penn_action, utd_mhad, sbu_kinect, msr_action3d, utkinect, pku_mmd,
+            kth_synthetic (made on the spot), or store (a file of ours with a column 'split')
         path: folder or archive of the set
         protocol: how the set is split; its official way by default
         train: part to train on

@@ -32,8 +32,8 @@ class PredictOptions:
 
     Args:
         model: folder of the trained network (OUT/model of stgraph fit)
-        format: openpose, nw_ucla, kth_poses, numpy, penn_action, utd_mhad, sbu, msr_action3d or
-            store; by default from the suffix
+        format: openpose, nw_ucla, kth_poses, numpy, penn_action, utd_mhad, sbu, msr_action3d,
+            utkinect, pku_mmd or store; by default from the suffix
         out: CSV file for all probabilities
         top: number of guesses to print
         skip_bad: leave out what cannot be read or recognised, with a warning each

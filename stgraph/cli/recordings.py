@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,14 @@ class Format:
         suffix: How its files end.
         joints: Numbers of joints that it has; empty: any, as the layout says.
         read: Path and layout to one or several recordings.
+        name: Regular expression of its files' names, where other formats have the same suffix and
+            number of joints.
     """
 
     suffix: str
     joints: tuple[int, ...]
     read: Reader
+    name: str = ""
 
 
 def _openpose(path: Path, layout: SkeletonLayout | None) -> Any:
@@ -57,14 +61,20 @@ FORMATS = {
     "numpy": Format(".npy", (), _numpy),
     "penn_action": Format(".mat", (13,), lambda path, layout: io.read_penn_action(path)),
     "utd_mhad": Format(".mat", (20,), lambda path, layout: io.read_utd_mhad(path)),
-    "sbu": Format(".txt", (15,), lambda path, layout: io.read_sbu(path)),
-    "msr_action3d": Format(".txt", (20,), lambda path, layout: io.read_msr_action3d(path)),
+    "sbu": Format(".txt", (15,), lambda path, layout: io.read_sbu(path), r"^skeleton_pos\.txt$"),
+    "msr_action3d": Format(
+        ".txt", (20,), lambda path, layout: io.read_msr_action3d(path), r"_skeleton3D\.txt$"
+    ),
+    "utkinect": Format(
+        ".txt", (20,), lambda path, layout: io.read_utkinect(path), r"^joints_s\d+_e\d+\.txt$"
+    ),
+    "pku_mmd": Format(".txt", (25,), lambda path, layout: io.read_pku_mmd(path), r"-[LMR]\.txt$"),
     "store": Format(".safetensors", (), _store),
 }
 
 
 def choose_format(path: Path, layout: SkeletonLayout | None) -> str:
-    """The format of a file, from its suffix and the joints that the model knows.
+    """The format of a file, from its suffix, the joints that the model knows, and its name.
 
     Raises:
         RecordingError: if that does not decide.
@@ -82,6 +92,9 @@ def choose_format(path: Path, layout: SkeletonLayout | None) -> str:
     if layout is not None and len(fitting) > 1:
         v = layout.num_joints
         fitting = [n for n in fitting if v in FORMATS[n].joints or not FORMATS[n].joints] or fitting
+    if len(fitting) > 1:
+        named = [n for n in fitting if FORMATS[n].name and re.search(FORMATS[n].name, path.name)]
+        fitting = named or fitting
     if len(fitting) > 1:
         raise io.RecordingError(
             path, f"it may be {' or '.join(fitting)}", remedy="say which with --format"

@@ -8,7 +8,7 @@ of a set in one memory-mapped file; a :class:`StoreLoader` gathers batches from 
 """
 
 from stgraph.io.arrays import graphs_from_array, read_numpy
-from stgraph.io.build import GUESSED_SCORE, clip_frames, graph_from_frames
+from stgraph.io.build import GUESSED_SCORE, clip_frames, clip_segments, graph_from_frames
 from stgraph.io.concat import ConcatStore
 from stgraph.io.errors import RecordingError
 from stgraph.io.kth import read_kth_poses, read_kth_sequences
@@ -17,10 +17,12 @@ from stgraph.io.msr_action3d import read_msr_action3d
 from stgraph.io.nw_ucla import read_nw_ucla
 from stgraph.io.openpose import read_openpose, read_openpose_folder
 from stgraph.io.penn_action import read_penn_action
+from stgraph.io.pku_mmd import read_pku_mmd, read_pku_mmd_labels
 from stgraph.io.sbu import read_sbu
 from stgraph.io.source import iter_files, read_all
 from stgraph.io.store import Store
 from stgraph.io.utd_mhad import read_utd_mhad
+from stgraph.io.utkinect import read_utkinect, read_utkinect_labels
 
 readers = [
     "read_kth_poses",
@@ -31,10 +33,20 @@ readers = [
     "read_openpose",
     "read_openpose_folder",
     "read_penn_action",
+    "read_pku_mmd",
+    "read_pku_mmd_labels",
     "read_sbu",
     "read_utd_mhad",
+    "read_utkinect",
+    "read_utkinect_labels",
 ]
-building = ["GUESSED_SCORE", "clip_frames", "graph_from_frames", "graphs_from_array"]
+building = [
+    "GUESSED_SCORE",
+    "clip_frames",
+    "clip_segments",
+    "graph_from_frames",
+    "graphs_from_array",
+]
 sources = ["RecordingError", "iter_files", "read_all"]
 stores = ["ConcatStore", "EpochSampler", "Store", "StoreLoader"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stgraph.skeleton import SkeletonGraph, SkeletonLayout
+from stgraph.skeleton import SkeletonGraph, SkeletonLayout, annotated_actions
 
-__all__ = ["GUESSED_SCORE", "clip_frames", "graph_from_frames"]
+__all__ = ["GUESSED_SCORE", "clip_frames", "clip_segments", "graph_from_frames"]
 
 #: Score of a joint whose position is a guess of the annotator or the sensor.
 GUESSED_SCORE = 0.01
@@ -83,3 +84,26 @@ def clip_frames(graph: SkeletonGraph, first: int, last: int, **extra: Any) -> Sk
     for key, value in extra.items():
         clip[key] = value
     return clip
+
+
+def clip_segments(graph: SkeletonGraph) -> list[SkeletonGraph]:
+    """The annotated actions of one recording as recordings of their own.
+
+    Each has ``y``, the class counted from 0, `sequence`, the name of the whole, and a name with
+    its number (``s01_e01_03``), and no ``segments``. One in which nobody was seen has no poses.
+
+    Args:
+        graph: One recording with ``segments`` and a `name`.
+
+    Raises:
+        ValueError: if it has no ``segments``.
+    """
+    clips = []
+    for number, row in enumerate(zip(*annotated_actions(graph)[1:], strict=True), start=1):
+        label, start, end = (float(value) for value in row)
+        name = f"{graph.name}_{number:02d}"
+        whole = {"sequence": graph.name, "name": name, "y": torch.tensor([int(label) - 1])}
+        clip = clip_frames(graph, math.ceil(start), math.floor(end), **whole)
+        del clip["segments"]
+        clips.append(clip)
+    return clips

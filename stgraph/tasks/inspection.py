@@ -59,7 +59,13 @@ def _kind(y: Tensor) -> str:
 
 
 def _bad_label(source: Any, part: str, i: int, label: int, num_classes: int) -> RecordingError:
-    if label < 0:
+    if label < 0 and _has_segments(source, i):
+        problem = "it has several actions ('segments') and no single class y"
+        remedy = (
+            "take its actions one by one, --data.args '{trimmed: true}' (trimmed=True), or detect "
+            "instead of recognising"
+        )
+    elif label < 0:
         problem, remedy = f"it has no class (y is {label} or missing)", "give every recording a y"
     else:
         names = source_class_names(source)
@@ -67,6 +73,10 @@ def _bad_label(source: Any, part: str, i: int, label: int, num_classes: int) -> 
         problem = f"its class is {label}, and there are {num_classes} {what}, counted from 0"
         remedy = "correct y, or name every class"
     return RecordingError(_file(source, part), problem, place=_place(source, i), remedy=remedy)
+
+
+def _has_segments(source: Any, i: int) -> bool:
+    return "segments" in getattr(source, "store", source)[int(source_indices(source)[i])]
 
 
 def data_digest(data: SkeletonDataModule) -> str:

@@ -213,3 +213,16 @@ def test_a_bad_option_does_not_destroy_a_finished_run(
         assert stgraph(*run, "--resume", "false", *option).code in (1, 2)
     assert before == {p: p.read_bytes() for p in sorted(out.rglob("*.*")) if p.is_file()}
     assert json.loads((out / "run.json").read_text())["finished"] is True
+
+
+def test_recordings_of_several_actions_are_refused_with_the_way_to_cut_them(
+    stgraph: Run, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STGRAPH_CACHE", str(tmp_path / "cache"))
+    samples, out = repository / "datasets" / "samples" / "pku_mmd", tmp_path / "run"
+    result = stgraph("fit", "--data.name", "pku_mmd", "--data.path", samples, "--out", out)
+    assert result.code == 1
+    assert "it has several actions ('segments')" in result.err
+    assert "--data.args '{trimmed: true}'" in result.err
+    assert result.err.count("\n") == 1
+    assert not out.exists()

@@ -15,8 +15,9 @@ import pytest
 import torch
 from torch_geometric.data import Batch
 
-from stgraph.datasets import KTH, NWUCLA, UTDMHAD, MSRAction3D, PennAction, SBUKinect
+from stgraph.datasets import KTH, NWUCLA, UTDMHAD, MSRAction3D, PennAction, SBUKinect, UTKinect
 from stgraph.io import GUESSED_SCORE
+from stgraph.skeleton import annotated_actions, pose_labels
 
 Real = Callable[..., Any]
 
@@ -252,9 +253,67 @@ def test_msr_action3d(real: Real) -> None:
         assert parts["test"].y.tolist() == by_name
 
 
+def test_utkinect(real: Real) -> None:
+    whole = real(UTKinect, "all")
+    assert (len(whole), int(whole.num_poses.sum())) == (20, 16_376)
+    assert "y" not in whole[0]
+    assert whole[0].fps.item() == 7.5
+    assert len(real(UTKinect, "all", every=None)) == 20
+    assert int(real(UTKinect, "all", every=None).num_poses.sum()) == 15_860 - 542
+    batch = whole.batch(range(20))
+    assert batch.num_tracks == 30
+    assert len(annotated_actions(batch).label) == 199
+    parts = assert_parts(real, UTKinect, 100, 99, trimmed=True)
+    assert set(parts["trainval"].column("subject")) == {1, 2, 3, 4, 5}
+    assert not shares(parts["train"], parts["val"], "subject")
+    assert parts["all"].y.bincount().tolist() == [20] * 4 + [19] + [20] * 5
+    assert int(parts["all"].num_poses.min()) == 6
+    assert "segments" not in parts["all"][0]
+
+
+def test_utkinect_leaves_one_sequence_out(real: Real) -> None:
+    names_of_tests = []
+    for fold in (0, 1, 19):
+        options = {"protocol": "leave_one_sequence_out", "fold": fold}
+        (test,) = real(UTKinect, "test", **options).column("name")
+        names_of_tests.append(test)
+        assert len(real(UTKinect, "trainval", **options)) == 19
+        parts = assert_parts(
+            real, UTKinect, 199 - 9 - (fold < 19), 9 + (fold < 19), **options, trimmed=True
+        )
+        assert set(parts["test"].column("sequence")) == {test}
+        assert not shares(parts["train"], parts["val"], "sequence")
+    assert names_of_tests == ["s01_e01", "s01_e02", "s10_e02"]
+    with pytest.raises(ValueError, match=r"fold 0\.\.19 \(got 20\)"):
+        real(UTKinect, fold=20)
+
+
+def test_the_poses_of_utkinect_have_the_labels_of_the_list(real: Real, shared: Path) -> None:
+    """An own reading of the list: of two segments that overlap, the one that begins later."""
+    with tarfile.open(shared / "data" / "utkinect.tar.xz") as archive:
+        file = archive.extractfile("utkinect/joints/actionLabel_modified.txt")
+        lines = file.read().decode().split("\n")
+    segments: dict[str, list[tuple[int, int, int]]] = {}
+    recording = ""
+    for line in lines:
+        if ":" not in line:
+            recording = line.strip() or recording
+        elif "NaN" not in line:
+            action, first, last = line.replace(":", " ").split()
+            row = (int(first), int(last), UTKinect.class_names.index(action) + 1)
+            segments.setdefault(recording, []).append(row)
+    assert sum(map(len, segments.values())) == 199
+    for graph in real(UTKinect, "all"):
+        expected = []
+        for number in (graph.frame * 4).tolist():
+            inside = [row for row in segments[graph.name] if row[0] <= number <= row[1]]
+            expected.append(max(inside)[2] if inside else 0)
+        assert pose_labels(graph).tolist() == expected
+
+
 def test_classes_and_splits_are_those_of_the_facts(shared: Path) -> None:
     facts = json.loads((shared / "data" / "classes_and_splits.json").read_text())
-    for cls in (NWUCLA, PennAction, UTDMHAD, SBUKinect, MSRAction3D, KTH):
+    for cls in (NWUCLA, PennAction, UTDMHAD, SBUKinect, MSRAction3D, KTH, UTKinect):
         classes = facts["kth_openpose" if cls is KTH else cls.key]["classes"]
         expected = list(classes.values()) if isinstance(classes, dict) else classes
         assert list(cls.class_names) == expected

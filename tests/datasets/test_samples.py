@@ -14,7 +14,8 @@ import torch
 from stgraph import io
 from stgraph.cli.recordings import read_recordings
 from stgraph.cli.sets import dataset_classes
-from stgraph.skeleton import SkeletonGraph, SkeletonLayout
+from stgraph.datasets import PKUMMD, UTKinect
+from stgraph.skeleton import SkeletonGraph, SkeletonLayout, pose_labels
 
 FOLDER = Path(__file__).resolve().parents[2] / "datasets"
 SAMPLES = FOLDER / "samples"
@@ -31,6 +32,8 @@ READ: dict[str, tuple[Callable[[Path], Any], str, list[int]]] = {
     "utd_mhad/a3_s1_t1_skeleton.mat": (io.read_utd_mhad, "utd_mhad_20", [16]),
     "sbu/s01s02/05/001/skeleton_pos.txt": (io.read_sbu, "sbu_15", [16, 16]),
     "msr_action3d/a01_s01_e01_skeleton3D.txt": (io.read_msr_action3d, "msr_action3d_20", [16]),
+    "utkinect/joints_s01_e01.txt": (io.read_utkinect, "kinect_v1_20", [31]),
+    "pku_mmd/skeleton/0001-M.txt": (io.read_pku_mmd, "kinect_v2_25", [16, 8]),
     "numpy/two_people.npy": (
         lambda path: io.read_numpy(path, "kinect_v2_25"),
         "kinect_v2_25",
@@ -63,6 +66,17 @@ def test_every_format_has_a_sample() -> None:
     assert folders == {name.split("/")[0] for name in READ} | {"layouts", "store"}
     said = set(re.findall(r"`(\w+)`", (FOLDER / "README.md").read_text("utf-8")))
     assert folders <= said
+
+
+def test_the_samples_of_several_actions_say_what_happens_when() -> None:
+    folder = SAMPLES / "utkinect"
+    graph = io.read_utkinect(folder / "joints_s01_e01.txt", folder / "actionLabel_modified.txt")
+    assert pose_labels(graph).tolist() == [9] * 13 + [0] * 5 + [1] * 13
+    assert len(UTKinect(folder, "all", trimmed=True)) == 2
+    for split, take in (("train", "0002"), ("val", "0001"), ("test", "0003")):
+        (recording,) = PKUMMD(SAMPLES / "pku_mmd", split)
+        assert recording.take == take
+        assert pose_labels(recording).tolist()[:16] == [13] * 8 + [0] + [19] * 7
 
 
 def test_the_store_has_two_classes_on_all_sides() -> None:
