@@ -15,6 +15,7 @@ from stgraph.viz.recording import animate, draw_recording
 from stgraph.viz.rest_pose import rest_pose
 from stgraph.viz.skeleton import draw_skeleton, to_plane, typical_pose
 from stgraph.viz.style import house_style, mark_synthetic, new_figure, save_figure
+from stgraph.viz.timeline import draw_detections
 
 __all__ = [
     # skeletons
@@ -30,6 +31,7 @@ __all__ = [
     "animate",
     "draw_reconstruction",
     "animate_reconstruction",
+    "draw_detections",
     # results
     "draw_scores",
     "draw_learning_curves",
