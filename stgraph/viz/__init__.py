@@ -9,6 +9,7 @@ marked with ``synthetic=True``. Matplotlib is loaded when something is drawn.
 from stgraph.viz.charts import draw_confusion, draw_learning_curves, draw_scores
 from stgraph.viz.class_charts import draw_class_differences, draw_class_frequencies
 from stgraph.viz.embedding import draw_embedding
+from stgraph.viz.forecast import animate_forecast, draw_forecast
 from stgraph.viz.partition import draw_partition, draw_partitions
 from stgraph.viz.reconstruction import animate_reconstruction, draw_reconstruction
 from stgraph.viz.recording import animate, draw_recording
@@ -31,6 +32,8 @@ __all__ = [
     "animate",
     "draw_reconstruction",
     "animate_reconstruction",
+    "draw_forecast",
+    "animate_forecast",
     "draw_detections",
     # results
     "draw_scores",
