@@ -10,6 +10,8 @@ from stgraph.viz.charts import draw_confusion, draw_learning_curves, draw_scores
 from stgraph.viz.class_charts import draw_class_differences, draw_class_frequencies
 from stgraph.viz.embedding import draw_embedding
 from stgraph.viz.forecast import animate_forecast, draw_forecast
+from stgraph.viz.horizons import draw_horizons, draw_levels
+from stgraph.viz.order import draw_order_confusion
 from stgraph.viz.partition import draw_partition, draw_partitions
 from stgraph.viz.reconstruction import animate_reconstruction, draw_reconstruction
 from stgraph.viz.recording import animate, draw_recording
@@ -41,6 +43,9 @@ __all__ = [
     "draw_confusion",
     "draw_class_differences",
     "draw_class_frequencies",
+    "draw_order_confusion",
+    "draw_horizons",
+    "draw_levels",
     # embeddings
     "draw_embedding",
     # figures
