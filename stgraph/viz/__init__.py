@@ -9,12 +9,16 @@ marked with ``synthetic=True``. Matplotlib is loaded when something is drawn.
 from stgraph.viz.charts import draw_confusion, draw_learning_curves, draw_scores
 from stgraph.viz.class_charts import draw_class_differences, draw_class_frequencies
 from stgraph.viz.embedding import draw_embedding
+from stgraph.viz.forecast import animate_forecast, draw_forecast
+from stgraph.viz.horizons import draw_horizons, draw_levels
+from stgraph.viz.order import draw_order_confusion
 from stgraph.viz.partition import draw_partition, draw_partitions
 from stgraph.viz.reconstruction import animate_reconstruction, draw_reconstruction
 from stgraph.viz.recording import animate, draw_recording
 from stgraph.viz.rest_pose import rest_pose
 from stgraph.viz.skeleton import draw_skeleton, to_plane, typical_pose
 from stgraph.viz.style import house_style, mark_synthetic, new_figure, save_figure
+from stgraph.viz.timeline import draw_detections
 
 __all__ = [
     # skeletons
@@ -30,12 +34,18 @@ __all__ = [
     "animate",
     "draw_reconstruction",
     "animate_reconstruction",
+    "draw_forecast",
+    "animate_forecast",
+    "draw_detections",
     # results
     "draw_scores",
     "draw_learning_curves",
     "draw_confusion",
     "draw_class_differences",
     "draw_class_frequencies",
+    "draw_order_confusion",
+    "draw_horizons",
+    "draw_levels",
     # embeddings
     "draw_embedding",
     # figures

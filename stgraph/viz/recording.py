@@ -140,6 +140,7 @@ def write_gif(
     path: Path,
     fps: float | None,
     dpi: int,
+    caption: Callable[[SkeletonGraph, int], str] = _caption,
 ) -> Path:
     """Animates the frames of a recording; the file appears when all is done.
 
@@ -152,6 +153,7 @@ def write_gif(
         path: File to write.
         fps: Frames per second; None: the recording's, else 15.
         dpi: Dots an inch.
+        caption: Says when a frame is; by default in seconds since the first one.
 
     Raises:
         ValueError: if the speed is not above 0.
@@ -177,7 +179,7 @@ def write_gif(
                 axes[0].text(
                     0.02,
                     0.98,
-                    _caption(recording, frame),
+                    caption(recording, frame),
                     transform=axes[0].transAxes,
                     va="top",
                     fontsize=8,
