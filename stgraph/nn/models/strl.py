@@ -60,14 +60,13 @@ class STRL(PretrainedMixin, nn.Module):
     the frame were a layer before, and looks along time.
 
     Args:
-        encoder: The pose encoder, whose layers every layer uses; copied. None: a fresh one made
-            with ``encoder_kwargs``.
+        encoder: The pose encoder; every layer begins with a copy. None: a fresh one made with
+            ``encoder_kwargs``.
         num_classes: Size of a linear classifier on the embedding; None for none.
         num_layers: Number of layers M; 3 as published.
         temporal: Multi-scale temporal convolutions after every ``"layer"``, after the ``"last"``
             one alone, or ``"none"``.
         exchange: Whether persons of a frame exchange what they were a layer before.
-        share_encoder: One encoder for all layers, or a copy for each.
         dropout: Dropout of the input's features, in place of the encoder's.
         head_dropout: Dropout before the classifier.
         encoder_kwargs: Of a fresh encoder; also says how to build one when loading.
@@ -79,7 +78,7 @@ class STRL(PretrainedMixin, nn.Module):
     Open in the source, and chosen here: :math:`\oplus` concatenates within SM and adds in the
     exchange; a layer's width stays that of the encoder; times are sines and cosines, so that any
     length works; before the first layer the others are their own input; of several others the mean
-    counts, and who is alone in a frame exchanges nothing.
+    counts, and who is alone in a frame exchanges nothing; every layer has an encoder of its own.
     """
 
     def __init__(
@@ -89,7 +88,6 @@ class STRL(PretrainedMixin, nn.Module):
         num_layers: int = 3,
         temporal: str = "layer",
         exchange: bool = True,
-        share_encoder: bool = True,
         dropout: float = 0.0,
         head_dropout: float = 0.0,
         encoder_kwargs: dict[str, Any] | None = None,
@@ -104,7 +102,6 @@ class STRL(PretrainedMixin, nn.Module):
             "num_layers": num_layers,
             "temporal": temporal,
             "exchange": exchange,
-            "share_encoder": share_encoder,
             "dropout": dropout,
             "head_dropout": head_dropout,
             "encoder_kwargs": dict(encoder.config),
@@ -113,10 +110,12 @@ class STRL(PretrainedMixin, nn.Module):
         self.num_classes = num_classes
         self.in_channels, self.out_channels = encoder.in_channels, width
         self.exchange = exchange
-        encoders = 1 if share_encoder else num_layers
-        self.encoders = nn.ModuleList(copy.deepcopy(encoder) for _ in range(encoders))
-        for one in self.encoders:
+        # a copy each: norms that every layer shared would remember no layer's statistics
+        self.encoders = nn.ModuleList(copy.deepcopy(encoder) for _ in range(num_layers))
+        for i, one in enumerate(self.encoders):
             one.dropout = nn.Dropout(dropout)  # type: ignore[assignment]
+            if i:
+                one.embedding = nn.Identity()  # joints enter once
         self.time_scale = nn.Parameter(torch.full((1,), 0.1))
         self.mixes = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(num_layers))
         self.norms = nn.ModuleList(PoseNorm(width) for _ in range(num_layers))
@@ -167,7 +166,7 @@ class STRL(PretrainedMixin, nn.Module):
         h = h + self.time_scale * sinusoids(plan.time, h.size(2))
         before = torch.cat([h, h], dim=2)  # the others before the first layer: their own input
         for i, (mix, norm) in enumerate(zip(self.mixes, self.norms, strict=True)):
-            encoded = encoders[i % len(encoders)].propagate(h, poses)
+            encoded = encoders[i].propagate(h, poses)
             spatial = torch.cat([_pose_sum(encoded, plan).expand_as(h), h], dim=2)
             met = spatial + _others(before, plan) if self.exchange else spatial
             before = spatial
@@ -210,10 +209,12 @@ class STRL(PretrainedMixin, nn.Module):
         return NodeEmbeddings(x, plan.poses.pose, plan.poses.pool_batch)
 
     def layers(self) -> list[list[nn.Parameter]]:
-        """Parameters from input to output: the encoder, then each layer."""
-        out = [[*self.encoders.parameters(), self.time_scale]]
-        for i, (mix, norm) in enumerate(zip(self.mixes, self.norms, strict=True)):
-            layer = [*mix.parameters(), *norm.parameters()]
+        """Parameters from input to output: the linear map of joints, then each layer."""
+        out = [[*self.encoder.embedding.parameters(), self.time_scale]]
+        parts = zip(self.encoders, self.mixes, self.norms, strict=True)
+        for i, (encoder, mix, norm) in enumerate(parts):
+            layer = [*encoder.blocks.parameters()]  # type: ignore[union-attr]
+            layer += [*mix.parameters(), *norm.parameters()]
             if str(i) in self.temporals:
                 layer += self.temporals[str(i)].parameters()
                 layer += self.temporal_norms[str(i)].parameters()

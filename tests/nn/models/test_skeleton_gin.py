@@ -103,7 +103,7 @@ def test_the_core_compiles_and_exports_for_any_number_of_poses():
 
 def test_they_come_back_from_a_folder(tmp_path):
     batch = random_batch([[4], [3, 2]], BODY)
-    for model in (gin(layout=BODY).eval(), strl(num_classes=3, share_encoder=False)):
+    for model in (gin(layout=BODY).eval(), strl(num_classes=3)):
         model.save_pretrained(tmp_path)
         again = type(model).from_pretrained(tmp_path).eval()
         assert torch.equal(model(batch), again(batch))
@@ -189,3 +189,15 @@ def test_what_does_not_fit_is_said():
         gin(layout=BODY)(random_skeleton_graph(HAND, [2]))
     with pytest.raises(ValueError, match="unknown temporal 'never'; known are layer, last"):
         strl(temporal="never")
+
+
+def test_after_training_a_network_says_in_evaluation_what_it_learned():
+    batch = random_batch([[6], [4], [5], [7]], BODY)
+    y = torch.tensor([0, 1, 2, 0])
+    model = strl(num_classes=3, num_layers=3).train()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(60):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(model(batch), y).backward()
+        optimiser.step()
+    assert torch.equal(model.eval()(batch).argmax(dim=1), y)
