@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import _selfsup as common
 import torch
@@ -15,7 +14,14 @@ from torch_geometric.transforms import Compose
 
 from stgraph.nn import HiTRS
 from stgraph.objectives import hitrs
-from stgraph.transforms import BodyUnits, BridgeGaps, FaceForward, HiTRSAugmentation, Stream
+from stgraph.transforms import (
+    BodyUnits,
+    BridgeGaps,
+    CenterJoint,
+    FaceForward,
+    HiTRSAugmentation,
+    Stream,
+)
 
 #: Tasks of each level by the paper's letters: frame, clip, video.
 LEVEL_TASKS: Mapping[str, tuple[str, ...]] = {
@@ -115,19 +121,35 @@ def chosen_budget(options: argparse.Namespace, quick: Budget, paper: Budget) -> 
     return replace(preset, **changes)
 
 
-def before() -> Any:
-    """What is done to a recording before anything else: gaps bridged, people face forward."""
-    return Compose([BridgeGaps(), FaceForward()])
+class Preparation(NamedTuple):
+    """What is done to recordings around hiding.
+
+    Attributes:
+        before: Transforms before augmentation and hiding.
+        after: Transforms after hiding; the stream follows them.
+    """
+
+    before: tuple[Any, ...]
+    after: tuple[Any, ...]
+
+    def first(self) -> Any:
+        """Those before."""
+        return Compose(list(self.before))
+
+    def then(self, stream: str) -> Any:
+        """Those after, and the stream."""
+        more = [] if stream == "joint" else [Stream(stream)]
+        return Compose([*self.after, *more])
+
+    def whole(self, stream: str) -> Any:
+        """All of them, for labelled recordings."""
+        return Compose([*self.before, *self.then(stream).transforms])
 
 
-def after(stream: str) -> Any:
-    """What is done after hiding: body units, then the stream."""
-    return BodyUnits() if stream == "joint" else Compose([BodyUnits(), Stream(stream)])
-
-
-def whole_transform(stream: str) -> Any:
-    """Both, for labelled recordings."""
-    return Compose([*before().transforms, after(stream)])
+#: Recordings of one action: people face forward, in body units.
+TRIMMED = Preparation((BridgeGaps(), FaceForward()), (BodyUnits(),))
+#: Pieces of long recordings: nothing that depends on where a piece begins.
+UNTRIMMED = Preparation((), (CenterJoint(),))
 
 
 def new_encoder(b: Budget, layout: Any, seed: int, **changes: Any) -> HiTRS:
@@ -148,7 +170,14 @@ def new_encoder(b: Budget, layout: Any, seed: int, **changes: Any) -> HiTRS:
 
 
 def pretrained_encoder(
-    folder: Path, train: Any, b: Budget, levels: str, stream: str, seed: int, facts: dict[str, Any]
+    folder: Path,
+    train: Any,
+    b: Budget,
+    levels: str,
+    stream: str,
+    seed: int,
+    facts: dict[str, Any],
+    preparation: Preparation = TRIMMED,
 ) -> HiTRS:
     """An encoder after pre-training, which goes on where it was stopped.
 
@@ -160,30 +189,30 @@ def pretrained_encoder(
         stream: What the encoder sees.
         seed: Of everything.
         facts: What the run is.
+        preparation: Of the recordings.
     """
+    layout = getattr(train, "store", train).layout
     if levels == "none":
-        return new_encoder(b, train.store.layout, seed)
+        return new_encoder(b, layout, seed)
     epochs = common.passes(1, b.steps, len(train), b.batch_size)
-    make = partial(_objective, b, train.store.layout, levels, stream, seed, epochs)
+    tasks: Sequence[str] = [task for letter in LEVELS[levels] for task in LEVEL_TASKS[letter]]
+
+    def make() -> tuple[Any, dict[str, Any]]:
+        encoder = new_encoder(b, layout, seed)
+        objective = hitrs(encoder=encoder, tasks=tasks, transform=preparation.then(stream))
+        return objective, {
+            "before": preparation.first(),
+            "augment": HiTRSAugmentation(),
+            "optimizer": "adamw",
+            "lr": b.lr,
+            "weight_decay": 0.01,
+            "decay_norm_and_bias": False,
+            "schedule": "linear",
+            "warmup_epochs": epochs / 30,
+        }
+
     facts = {"levels": levels, "stream": stream, **facts, **vars(b)}
     return common.pretrained(folder, make, train, epochs, b.batch_size, seed, facts)
-
-
-def _objective(
-    b: Budget, layout: Any, levels: str, stream: str, seed: int, epochs: int
-) -> tuple[Any, dict[str, Any]]:
-    tasks: Sequence[str] = [task for letter in LEVELS[levels] for task in LEVEL_TASKS[letter]]
-    objective = hitrs(encoder=new_encoder(b, layout, seed), tasks=tasks, transform=after(stream))
-    return objective, {
-        "before": before(),
-        "augment": HiTRSAugmentation(),
-        "optimizer": "adamw",
-        "lr": b.lr,
-        "weight_decay": 0.01,
-        "decay_norm_and_bias": False,
-        "schedule": "linear",
-        "warmup_epochs": epochs / 30,
-    }
 
 
 def model_name(b: Budget) -> str:

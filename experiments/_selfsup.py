@@ -50,9 +50,11 @@ class Named:
     key: str
     path: str | None
 
-    def part(self, split: str) -> Any:
+    def part(
+        self, split: str, protocol: str | None = None, arguments: dict[str, Any] | None = None
+    ) -> Any:
         """One of its parts; training recordings include those of validation."""
-        return open_part(self.key, self.path, split)
+        return open_part(self.key, self.path, split, protocol, arguments)
 
 
 def named_set(text: str) -> Named:

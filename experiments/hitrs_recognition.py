@@ -100,7 +100,7 @@ class Study:
                     self.train,
                     self.tests,
                     num_classes=self.num_classes,
-                    transform=room.whole_transform(stream),
+                    transform=room.TRIMMED.whole(stream),
                 )
                 measured = [*asked.knn(), *asked.linear(self.seed)]
                 yield self.as_rows(common.figures_of(measured), levels, stream)
@@ -121,7 +121,7 @@ class Study:
                     )
                     for part in self.tests
                 }
-                yield self.as_rows(figures, levels, f"{len(streams)}s")
+                yield self.as_rows(figures, levels, f"fused{len(streams)}")
 
     def trained(self, encoder: Any, stream: str, share: float | None) -> dict[str, Tensor]:
         """Probabilities of every test recording after training with labels."""
@@ -135,8 +135,8 @@ class Study:
             encoder,
             taught,
             num_classes=self.num_classes,
-            transform=room.after(stream),
-            before=room.before(),
+            transform=room.TRIMMED.then(stream),
+            before=room.TRIMMED.first(),
             augment=RandomRotate((10.0, 30.0, 10.0)),
             epochs=epochs,
             batch_size=b.finetune_batch_size,

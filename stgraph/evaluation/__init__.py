@@ -5,6 +5,13 @@ A comparison trains many settings with one recipe and several seeds and keeps ev
 one row a measured figure. Nothing here looks at test recordings before the last epoch is chosen.
 """
 
+from stgraph.evaluation.action_detection import (
+    FINDERS,
+    WindowNeighbours,
+    choose_finder,
+    detected_by,
+    detection_figures,
+)
 from stgraph.evaluation.comparison import (
     Run,
     result_rows,
@@ -134,6 +141,7 @@ protocols = [
     "project",
     "PROJECTIONS",
 ]
+detectors = ["choose_finder", "FINDERS", "detection_figures", "WindowNeighbours", "detected_by"]
 result_tables = [
     "ResultRow",
     "read_results",
@@ -150,4 +158,4 @@ result_tables = [
     "command_line",
 ]
 
-__all__ = [*comparisons, *recordings, *control_baselines, *protocols, *result_tables]
+__all__ = [*comparisons, *recordings, *control_baselines, *protocols, *detectors, *result_tables]
