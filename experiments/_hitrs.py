@@ -20,6 +20,7 @@ from stgraph.transforms import (
     CenterJoint,
     FaceForward,
     HiTRSAugmentation,
+    RandomRotate,
     Stream,
 )
 
@@ -152,8 +153,19 @@ TRIMMED = Preparation((BridgeGaps(), FaceForward()), (BodyUnits(),))
 UNTRIMMED = Preparation((), (CenterJoint(),))
 
 
-def new_encoder(b: Budget, layout: Any, seed: int, **changes: Any) -> HiTRS:
-    """An encoder with its first weights."""
+def dims_of(source: Any) -> int:
+    """Dimensions of the coordinates of a data set, a part of one, or a store."""
+    store = getattr(source, "store", source)
+    return int(store.batch([0]).num_dims)
+
+
+def turned(dims: int) -> RandomRotate:
+    """Random turns of labelled recordings: in 3-D about y by most."""
+    return RandomRotate((10.0, 30.0, 10.0) if dims == 3 else 10.0)
+
+
+def new_encoder(b: Budget, train: Any, seed: int, **changes: Any) -> HiTRS:
+    """An encoder with its first weights for the recordings of a source."""
     torch.manual_seed(seed)
     sizes: dict[str, Any] = {
         "width": b.width,
@@ -164,9 +176,9 @@ def new_encoder(b: Budget, layout: Any, seed: int, **changes: Any) -> HiTRS:
         "stride": b.stride,
         "dilation": b.dilation,
         "dropout": b.dropout,
-        "layout": layout,
+        "layout": getattr(train, "store", train).layout,
     }
-    return HiTRS(3, **{**sizes, **changes})
+    return HiTRS(dims_of(train), **{**sizes, **changes})
 
 
 def pretrained_encoder(
@@ -191,15 +203,18 @@ def pretrained_encoder(
         facts: What the run is.
         preparation: Of the recordings.
     """
-    layout = getattr(train, "store", train).layout
     if levels == "none":
-        return new_encoder(b, layout, seed)
+        return new_encoder(b, train, seed)
     epochs = common.passes(1, b.steps, len(train), b.batch_size)
     tasks: Sequence[str] = [task for letter in LEVELS[levels] for task in LEVEL_TASKS[letter]]
 
     def make() -> tuple[Any, dict[str, Any]]:
-        encoder = new_encoder(b, layout, seed)
-        objective = hitrs(encoder=encoder, tasks=tasks, transform=preparation.then(stream))
+        objective = hitrs(
+            encoder=new_encoder(b, train, seed),
+            tasks=tasks,
+            num_dims=dims_of(train),
+            transform=preparation.then(stream),
+        )
         return objective, {
             "before": preparation.first(),
             "augment": HiTRSAugmentation(),

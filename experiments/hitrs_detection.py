@@ -51,7 +51,7 @@ from stgraph.tasks import (
     fit_task,
     smooth,
 )
-from stgraph.transforms import RandomRotate, ResampleTime
+from stgraph.transforms import ResampleTime
 
 TABLE = "table.csv"
 IOU = (0.1, 0.3, 0.5)
@@ -141,16 +141,25 @@ class Study:
         parts = [named.part("trainval") for named in self.options.pretrain_on]
         return parts[0] if len(parts) == 1 else JoinedParts(parts)
 
+    def tag(self, setting: str, fold: bool = True) -> str:
+        """A name for runs of a setting."""
+        others = "+".join(named.key for named in self.options.pretrain_on or ())
+        name = f"{others or self.options.set.key}-{setting}-{self.options.stream}-s{self.seed}"
+        return name if self.fold is None or not fold else f"{name}-f{self.fold}"
+
     def encoder(self, setting: str) -> Any:
         """The encoder of a setting before it sees labels."""
         layout = self.train.store.layout
         if setting == "stgcn":
             torch.manual_seed(self.seed)
-            return STGCN(3, layout=layout, channels=stgcn_channels(self.b.width), strides=[1] * 10)
+            return STGCN(
+                room.dims_of(self.train),
+                layout=layout,
+                channels=stgcn_channels(self.b.width),
+                strides=[1] * 10,
+            )
         others = "+".join(named.key for named in self.options.pretrain_on or ())
-        name = f"{others or self.options.set.key}-{setting}-{self.options.stream}-s{self.seed}"
-        if self.fold is not None and not others:
-            name += f"-f{self.fold}"
+        name = self.tag(setting, fold=not others)
         # other sets have 30 poses a second
         rate = (ResampleTime(every=4),) if others else ()
         prepared = room.UNTRIMMED._replace(before=(*rate, *room.UNTRIMMED.before))
@@ -184,7 +193,7 @@ class Study:
             FrameClassifier(encoder, len(self.names), dropout=0.1),
             self.names,
             transform=room.UNTRIMMED.whole(self.options.stream),
-            augment=RandomRotate((10.0, 30.0, 10.0)),
+            augment=room.turned(room.dims_of(labelled)),
             optimizer="adamw",
             lr=b.finetune_lr,
             weight_decay=0.01,
@@ -192,7 +201,18 @@ class Study:
             warmup_epochs=epochs / 20,
         )
         data = SkeletonDataModule(labelled, batch_size=b.finetune_batch_size, check_classes=False)
-        fit_task(task, data, max_epochs=epochs, seed=self.seed, select="last", progress=False)
+        name = f"detect-{self.tag(setting)}-share{self.options.share:g}"
+        facts = {"setting": setting, "protocol": self.options.protocol, **vars(b)}
+        fit_task(
+            task,
+            data,
+            max_epochs=epochs,
+            out=self.out / "runs" / name,
+            seed=self.seed,
+            select="last",
+            progress=False,
+            facts=facts,
+        )
         return task
 
     def rows(self, setting: str) -> list[ResultRow]:

@@ -36,7 +36,6 @@ from stgraph.evaluation import (
 from stgraph.files import write_atomically
 from stgraph.tasks import StoreSubset, predict_logits
 from stgraph.tasks.data import source_labels
-from stgraph.transforms import RandomRotate
 
 TABLE = "table.csv"
 PROTOCOLS = ("linear", "finetune", "semi")
@@ -137,7 +136,7 @@ class Study:
             num_classes=self.num_classes,
             transform=room.TRIMMED.then(stream),
             before=room.TRIMMED.first(),
-            augment=RandomRotate((10.0, 30.0, 10.0)),
+            augment=room.turned(room.dims_of(taught)),
             epochs=epochs,
             batch_size=b.finetune_batch_size,
             lr=b.finetune_lr,

@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": "recognise what happens in files",
     "pretrain": "learn an encoder without labels",
     "evaluate": "measure what a pre-trained encoder knows",
+    "detect": "find actions in untrimmed recordings",
 }
 
 OVERVIEW = """usage: stgraph COMMAND [options]
@@ -36,6 +37,7 @@ examples:
   stgraph predict a.json b.json --model runs/NAME/model
   stgraph pretrain                                without labels
   stgraph evaluate --model runs/NAME/model
+  stgraph detect long.txt --model runs/NAME/model --pictures pictures/
 
 'stgraph COMMAND --help' shows the options of a command and more examples."""
 
@@ -122,7 +124,7 @@ def complain(text: str, code: int, debug: bool, command: str) -> int:
     """Prints one line, or with ``--debug`` where it happened, and returns the exit code."""
     if debug and code != USAGE:
         traceback.print_exc()
-    skip = "--skip_bad true" if command == "predict" else "--data.args.skip_bad true"
+    skip = "--skip_bad true" if command in ("predict", "detect") else "--data.args.skip_bad true"
     text = text.replace("skip_bad=True", skip).replace("resume=False", "--resume false")
     name = f"stgraph {command}" if command in COMMANDS else "stgraph"
     end = f" ({name} --help shows the options)" if code == USAGE else ""

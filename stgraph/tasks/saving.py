@@ -27,6 +27,12 @@ DECODER_NAME = "decoder"
 #: Folder of the encoders of further streams.
 STREAMS_NAME = "streams"
 _MASK_TOKENS = "mask_tokens.safetensors"
+#: What a folder may hold instead of a recogniser, by its task.
+_OTHERS = {
+    "pretraining": "a pre-trained encoder, not a recogniser; measure it with stgraph evaluate",
+    "detection": "a detector, not a recogniser; use it with stgraph detect",
+    "prediction": "a predictor of motion, not a recogniser; use it with stgraph forecast",
+}
 _KINDS: dict[str, Any] = {
     "num_classes": int,
     "class_names": list | None,
@@ -265,16 +271,13 @@ def read_task(folder: str | Path) -> dict[str, Any]:
     file = _find_description(folder, "trained task")
     try:
         description = json.loads(file.read_text("utf-8"))
-        pretrained = description["task"] == "pretraining"
-        if not pretrained and (description["task"], description["version"]) != ("recognition", 1):
+        kind = description["task"]
+        if kind not in _OTHERS and (kind, description["version"]) != ("recognition", 1):
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{str(file)!r} does not describe a recognition task") from None
-    if pretrained:
-        raise ValueError(
-            f"{str(folder)!r} holds a pre-trained encoder, not a recogniser; measure it with "
-            "stgraph evaluate"
-        )
+    if kind in _OTHERS:
+        raise ValueError(f"{str(folder)!r} holds {_OTHERS[kind]}")
     for key, kinds in _KINDS.items():
         if key not in description or not isinstance(description[key], kinds):
             what = "a wrong" if key in description else "no"

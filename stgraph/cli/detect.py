@@ -1,0 +1,236 @@
+"""``stgraph detect``: finds actions in untrimmed recordings."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stgraph.cli.parsing import Parser, choosing
+from stgraph.cli.places import check_out_file, check_out_folder
+from stgraph.cli.show import say, table
+
+DESCRIPTION = """Every frame gets a class or background, and frames that belong together
+become actions with a begin, an end and a confidence. Recordings may be hours long: they are
+looked at piece by piece. Files are read as stgraph predict reads them."""
+
+EXAMPLES = """  stgraph detect joints_s06_e01.txt --model runs/NAME/model
+  stgraph detect *.txt --model runs/NAME/model --out actions.csv
+  stgraph detect clip.txt --model runs/NAME/model --pictures pictures/
+  stgraph detect clip.txt --model runs/NAME/model --threshold '[0.3]' --nms 0.3"""
+
+
+@dataclass
+class DetectOptions:
+    """what to find
+
+    Args:
+        model: folder of a trained detector (OUT/model)
+        format: as of stgraph predict; by default from the suffix
+        labels: file of what is true, for the pictures (UTKinect's actionLabel.txt, or the label
+            file of PKU-MMD)
+        out: CSV file for the actions
+        pictures: folder for a timeline of each recording
+        chunk: frames to look at together; changes memory, no figure
+    """
+
+    model: str
+    format: str | None = None
+    labels: str | None = None
+    out: str | None = None
+    pictures: str | None = None
+    chunk: int = 512
+
+
+@dataclass
+class FinderOptions:
+    """how frames become actions; by default as the model was trained
+
+    Args:
+        method: 'argmax' (runs of one most probable class) or 'threshold' (runs above a probability)
+        threshold: probabilities of 'threshold', in YAML: '[0.1, 0.3, 0.5]'
+        smoothing: frames of a moving average
+        max_gap: frames between two runs of one class that are bridged
+        min_length: least frames of an action
+        nms: greatest temporal IoU of two actions of one class
+    """
+
+    method: str | None = None
+    threshold: list[float] | None = None
+    smoothing: int | None = None
+    max_gap: int | None = None
+    min_length: int | None = None
+    nms: float | None = None
+
+
+def add_arguments(parser: Parser) -> None:
+    """The options."""
+    parser.usage = "stgraph detect FILES... --model DIR [options]"
+    parser.add_argument("files", nargs="+", metavar="FILES", help="files and folders")
+    parser.add_options(DetectOptions)
+    parser.add_options(FinderOptions)
+
+
+def run(config: Any) -> None:
+    """Finds actions, prints them, and writes CSV and pictures."""
+    from stgraph.tasks import load_detection, score_frames
+
+    with choosing("detect"):
+        check_out_file(config.out)
+        if config.pictures is not None:
+            check_out_folder(config.pictures)
+        if config.chunk < 1:
+            raise ValueError(f"expected --chunk of at least 1 (got {config.chunk})")
+    task = load_detection(config.model)
+    with choosing("detect"):
+        finder = _finder(task.finder, config)
+    found = []
+    for path, graph in _read(config, task):
+        if not graph.num_poses:
+            say(f"{_name(path, graph)}: nobody is in it")
+            continue
+        scores = score_frames(task, graph, config.chunk)
+        segments = finder(scores.frame, scores.probability)
+        found.append((path, graph, segments))
+        say(_listed(path, graph, segments, task.class_names))
+        if config.pictures is not None:
+            file = _draw(Path(config.pictures), path, graph, segments, scores, task.class_names)
+            say(f"picture {file}\n")
+    if config.out is not None:
+        _write(Path(config.out), found, task.class_names)
+        say(f"written to {config.out}")
+
+
+def _finder(own: Any, config: Any) -> Any:
+    """The model's finder with what the options change."""
+    from dataclasses import replace
+
+    changes = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name in vars(FinderOptions())
+        if (value := getattr(config, name)) is not None
+    }
+    return replace(own, **changes)
+
+
+def _read(config: Any, task: Any) -> list[tuple[Path, Any]]:
+    """The recordings of all files, with their files."""
+    from stgraph.cli.recordings import check_channels, expand, read_recordings
+
+    layout = getattr(task.network, "layout", None)
+    found = []
+    for path in expand(config.files):
+        graphs = read_recordings(path, layout, config.format)
+        check_channels(path, graphs, task)
+        if config.labels is not None:
+            graphs = [_labelled(path, Path(config.labels), config.format) for _ in graphs]
+        found += [(path, graph) for graph in graphs]
+    return found
+
+
+def _labelled(path: Path, labels: Path, format: str | None) -> Any:
+    """A recording with its annotated actions.
+
+    Raises:
+        ValueError: if the format has none.
+    """
+    from stgraph.cli.recordings import choose_format
+    from stgraph.io import read_pku_mmd, read_utkinect
+
+    readers: dict[str, Any] = {"utkinect": read_utkinect, "pku_mmd": read_pku_mmd}
+    name = choose_format(path, None) if format is None else format
+    if name not in readers:
+        raise ValueError(f"--labels is for the formats {', '.join(readers)} (got {name})")
+    return readers[name](path, labels)
+
+
+def _name(path: Path, graph: Any) -> str:
+    return str(getattr(graph, "name", "") or path.stem)
+
+
+def _seconds(graph: Any, frame: float) -> str:
+    """A moment as people read it: seconds where the rate is known, else the frame."""
+    fps = getattr(graph, "fps", None)
+    if fps is None:
+        return f"{frame:.0f}"
+    moment = (frame - float(graph.frame.min())) / float(fps)
+    minutes, seconds = divmod(moment, 60)
+    return f"{int(minutes)}:{seconds:04.1f}"
+
+
+def _listed(path: Path, graph: Any, segments: Any, names: Any) -> str:
+    order = segments.start.argsort()
+    unit = "frame" if getattr(graph, "fps", None) is None else "min:s"
+    rows = [
+        [
+            names[int(segments.label[i]) - 1],
+            _seconds(graph, float(segments.start[i])),
+            _seconds(graph, float(segments.end[i])),
+            f"{float(segments.confidence[i]):.2f}",
+        ]
+        for i in order.tolist()
+    ]
+    title = f"{_name(path, graph)}: {len(rows)} action{'s' * (len(rows) != 1)}"
+    if not rows:
+        return title
+    return (
+        f"{title}\n{table(['action', f'from ({unit})', f'to ({unit})', 'sure'], rows, text=(0,))}\n"
+    )
+
+
+def _draw(folder: Path, path: Path, graph: Any, segments: Any, scores: Any, names: Any) -> Path:
+    import torch
+
+    from stgraph.files import replacing
+    from stgraph.metrics import make_segments
+    from stgraph.tasks import true_segments
+    from stgraph.viz import draw_detections
+
+    truth = make_segments([], [], [], [])
+    if "segments" in graph:
+        truth = true_segments(graph)
+    fps = getattr(graph, "fps", None)
+    # the picture begins with the recording
+    first = float(graph.frame.min())
+    truth, found = (s._replace(start=s.start - first, end=s.end - first) for s in (truth, segments))
+    length = int(graph.frame.max() - graph.frame.min()) + 1
+    shares = torch.zeros(length, scores.probability.size(1))
+    shares[:, 0] = 1.0
+    shares[scores.frame - int(first)] = scores.probability
+    figure = draw_detections(
+        truth,
+        found,
+        list(names),
+        num_frames=length,
+        fps=None if fps is None else float(fps),
+        scores=shares,
+        title=f"Actions in {_name(path, graph)}",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{_name(path, graph)}.png"
+    with replacing(file) as temporary:
+        figure.savefig(temporary, format="png")
+    return file
+
+
+def _write(path: Path, found: list[Any], names: Any) -> None:
+    from stgraph.files import write_atomically
+
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["file", "recording", "action", "first_frame", "last_frame", "confidence"])
+    for file, graph, segments in found:
+        for i in segments.start.argsort().tolist():
+            writer.writerow(
+                [
+                    file,
+                    _name(file, graph),
+                    names[int(segments.label[i]) - 1],
+                    f"{float(segments.start[i]):g}",
+                    f"{float(segments.end[i]):g}",
+                    f"{float(segments.confidence[i]):.6f}",
+                ]
+            )
+    write_atomically(path, text.getvalue().encode())
