@@ -22,7 +22,7 @@ from stgraph.testing import (
 
 LAYOUT = "kinect_v2_25"
 NUM_CLASSES = 60
-PHASES = ("train", "infer", "memory", "pretrain", "pretrain_memory")
+PHASES = ("train", "infer", "memory", "pretrain", "pretrain_memory", "pretrain_hitrs")
 OTHERS = ("padded_eager", "padded_compiled", "naive_pyg")
 
 

@@ -97,4 +97,4 @@ def test_missing_files_and_models_of_other_tasks_are_one_line(
     assert "holds a recognition task" in other.err
     reverse = stgraph("predict", str(sample), "--model", str(detector))
     assert reverse.code == 1
-    assert "detection" in reverse.err
+    assert "stgraph detect" in reverse.err

@@ -22,6 +22,7 @@ class Benchmarks(NamedTuple):
     padded: ModuleType
     workloads: ModuleType
     padded_mamp: ModuleType
+    padded_hitrs: ModuleType
     pretraining: ModuleType
     run: ModuleType
     linear_cost: ModuleType
@@ -219,3 +220,7 @@ def test_a_place_that_takes_no_table_is_known_before_measuring(
     main = getattr(benchmarks, script).main
     with pytest.raises(SystemExit, match=r"error: --out .*file.* is a file, not a folder"):
         main(["--out", str(tmp_path / "file" / "table.csv")])
+
+
+def test_the_padded_hitrs_equals_ours_on_full_length_recordings(benchmarks):
+    assert 0.0 <= benchmarks.pretraining.check_equal_hitrs() < 1e-4
