@@ -21,6 +21,7 @@ from stgraph.metrics.detection import (
     match_segments,
     mean_2d_ap,
 )
+from stgraph.metrics.mpjpe import MPJPE, mpjpe
 from stgraph.metrics.segments import Segments, join_segments, make_segments, temporal_iou
 from stgraph.metrics.votes import VideoVotes, video_votes
 
@@ -36,5 +37,6 @@ detection_functions = [
     "temporal_iou",
 ]
 detection_classes = ["SegmentScores", "DetectionScores", "DetectionRules", "Segments"]
+motion_prediction = ["mpjpe", "MPJPE"]
 
-__all__ = [*functions, *classes, *detection_functions, *detection_classes]
+__all__ = [*functions, *classes, *detection_functions, *detection_classes, *motion_prediction]
