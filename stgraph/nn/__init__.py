@@ -25,16 +25,29 @@ from stgraph.nn.models import (
     LEVELS,
     STGCN,
     STRL,
+    GraphDecoder,
     HierarchyPlan,
     HiTRS,
+    MotionContext,
+    MotionPredictor,
     NodeDecoder,
     NodeEmbeddings,
+    RecurrentDecoder,
     SkeletonGIN,
     SkeletonTransformer,
     STGCNPlusPlus,
     TokenDecoder,
     stage_channels,
     stgcn_channels,
+)
+from stgraph.nn.motion import (
+    BodyFrame,
+    LastSeen,
+    body_frame,
+    constant_velocity,
+    last_seen,
+    recent_motion,
+    zero_velocity,
 )
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
@@ -121,6 +134,18 @@ levels_of_a_hierarchy = [
     "LEVELS",
 ]
 decoders = ["TokenDecoder", "NodeDecoder"]
+motion_decoders = ["RecurrentDecoder", "GraphDecoder"]
+motion_prediction = [
+    "MotionPredictor",
+    "MotionContext",
+    "zero_velocity",
+    "constant_velocity",
+    "LastSeen",
+    "last_seen",
+    "recent_motion",
+    "BodyFrame",
+    "body_frame",
+]
 plans = ["EncoderPlan", "Edges", "make_encoder_plan", "Lanes", "make_lanes"]
 saving = ["PretrainedMixin", "StateDictMismatch"]
 weights = [
@@ -144,6 +169,8 @@ __all__ = [
     *encoders,
     *levels_of_a_hierarchy,
     *decoders,
+    *motion_decoders,
+    *motion_prediction,
     *plans,
     *saving,
     *weights,

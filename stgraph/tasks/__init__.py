@@ -14,7 +14,9 @@ from stgraph.tasks.data import (
     fit_partition,
 )
 from stgraph.tasks.fit import FitResult, fit_task
+from stgraph.tasks.forecast import HorizonError, evaluate_motion, predict_motion
 from stgraph.tasks.keeper import Keeper, TrainingDiverged
+from stgraph.tasks.motion_windows import MotionWindows, cut_windows, last_stretches
 from stgraph.tasks.optimisation import (
     class_weights,
     layer_decay_groups,
@@ -24,6 +26,7 @@ from stgraph.tasks.optimisation import (
     parameter_groups,
 )
 from stgraph.tasks.predict import Predictions, evaluate_recognition, predict_logits, predict_views
+from stgraph.tasks.prediction import MotionPrediction
 from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.progress import EpochLines, quiet_lightning
 from stgraph.tasks.recognition import Recognition
@@ -35,16 +38,28 @@ from stgraph.tasks.saving import (
     save_pretraining,
     save_recognition,
 )
+from stgraph.tasks.saving_prediction import load_prediction, save_prediction
 from stgraph.tasks.specs import build_transform, describe_transform
 
 pretraining_tasks = ["Pretraining", "JoinedParts", "StoreSubset"]
 recognising = ["TrainingTask", "Recognition", "SkeletonDataModule", "fit_task", "FitResult"]
-prediction = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
+predictions_of_classes = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
+predicting_motion = [
+    "MotionPrediction",
+    "predict_motion",
+    "evaluate_motion",
+    "HorizonError",
+    "cut_windows",
+    "last_stretches",
+    "MotionWindows",
+]
 saved_files = [
     "save_recognition",
     "save_pretraining",
     "load_reconstruction",
     "load_recognition",
+    "save_prediction",
+    "load_prediction",
     "load_network",
     "read_task",
     "build_transform",
@@ -67,4 +82,11 @@ parts = [
     "quiet_lightning",
 ]
 
-__all__ = [*recognising, *pretraining_tasks, *prediction, *saved_files, *parts]
+__all__ = [
+    *recognising,
+    *pretraining_tasks,
+    *predictions_of_classes,
+    *predicting_motion,
+    *saved_files,
+    *parts,
+]

@@ -43,12 +43,22 @@ def load_network(folder: str | Path, **changes: Any) -> Any:
     Raises:
         ValueError: if the folder holds no network of ours.
     """
-    network = _load_module(folder, stgraph.nn.encoders, **changes)
-    _check_weights(network, folder)
+    network = load_module(folder, stgraph.nn.encoders, **changes)
+    check_weights(network, folder)
     return network
 
 
-def _load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any:
+def load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any:
+    """A module of :mod:`stgraph.nn` that is one of those named.
+
+    Args:
+        folder: As ``from_pretrained`` takes it.
+        names: Classes that it may be of.
+        **changes: Arguments of the constructor to use instead of the saved ones.
+
+    Raises:
+        ValueError: if the folder holds none of them.
+    """
     file = Path(folder) / "config.json"
     if not file.is_file():
         raise ValueError(f"{str(folder)!r} holds no saved network (there is no config.json)")
@@ -92,7 +102,7 @@ def save_recognition(
         "transform": describe_transform(task.before) + describe_transform(task.transform),
         "facts": dict(facts or {}),
     }
-    _write_description(folder, description)
+    write_description(folder, description)
 
 
 def save_pretraining(
@@ -154,7 +164,7 @@ def _save_encoder(encoder: Any, folder: str | Path, description: dict[str, Any])
     if not isinstance(encoder, PretrainedMixin):
         raise ValueError(f"a {type(encoder).__name__} has no 'save_pretrained'")
     encoder.save_pretrained(folder)
-    _write_description(folder, description)
+    write_description(folder, description)
 
 
 def load_reconstruction(folder: str | Path) -> MaskedReconstruction:
@@ -176,8 +186,8 @@ def load_reconstruction(folder: str | Path) -> MaskedReconstruction:
             f"{description.get('objective')}); reconstructions need masked pre-training"
         )
     encoder = load_network(folder)
-    decoder = _load_module(decoder_folder, stgraph.nn.decoders)
-    _check_weights(decoder, decoder_folder)
+    decoder = load_module(decoder_folder, stgraph.nn.decoders)
+    check_weights(decoder, decoder_folder)
     try:
         room, parts = stgraph.objectives, description["reconstruction"]
         masking = build_part(parts["masking"], room, "masking", room.maskings)
@@ -214,12 +224,13 @@ def _needs_all_nodes(encoder: Any) -> bool:
     return not hasattr(encoder, "encode")
 
 
-def _write_description(folder: str | Path, description: dict[str, Any]) -> None:
+def write_description(folder: str | Path, description: dict[str, Any]) -> None:
+    """Writes ``task.json``, whole or not at all."""
     text = json.dumps(description, indent=1) + "\n"
     write_atomically(Path(folder) / TASK_NAME, text.encode())
 
 
-def _find_description(folder: str | Path, what: str) -> Path:
+def find_description(folder: str | Path, what: str) -> Path:
     """The file ``task.json``, or an error that says where it may be."""
     file = Path(folder) / TASK_NAME
     if not file.is_file():
@@ -235,7 +246,7 @@ def read_pretraining(folder: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: if there is none, or it is of another task.
     """
-    file = _find_description(folder, "encoder")
+    file = find_description(folder, "encoder")
     try:
         description = json.loads(file.read_text("utf-8"))
         kind, facts = description["task"], description["facts"]
@@ -247,10 +258,8 @@ def read_pretraining(folder: str | Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{str(file)!r} does not describe a pre-trained encoder") from None
     if kind != "pretraining":
-        raise ValueError(
-            f"{str(folder)!r} holds a {kind} task, not a pre-trained encoder; measure it with "
-            "stgraph test"
-        )
+        hint = "; measure it with stgraph test" if kind == "recognition" else ""
+        raise ValueError(f"{str(folder)!r} holds a {kind} task, not a pre-trained encoder{hint}")
     return description
 
 
@@ -260,14 +269,20 @@ def read_task(folder: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: if there is none, or it is none of ours.
     """
-    file = _find_description(folder, "trained task")
+    file = find_description(folder, "trained task")
     try:
         description = json.loads(file.read_text("utf-8"))
         pretrained = description["task"] == "pretraining"
-        if not pretrained and (description["task"], description["version"]) != ("recognition", 1):
+        known = (("recognition", 1), ("prediction", 1))
+        if not pretrained and (description["task"], description["version"]) not in known:
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{str(file)!r} does not describe a recognition task") from None
+    if description["task"] == "prediction":
+        raise ValueError(
+            f"{str(folder)!r} holds a motion predictor, not a recogniser; load it with "
+            "load_prediction"
+        )
     if pretrained:
         raise ValueError(
             f"{str(folder)!r} holds a pre-trained encoder, not a recogniser; measure it with "
@@ -301,7 +316,8 @@ def load_recognition(folder: str | Path, **changes: Any) -> Recognition:
     return Recognition(network, description["num_classes"], **arguments).eval()
 
 
-def _check_weights(network: Any, folder: str | Path) -> None:
+def check_weights(network: Any, folder: str | Path) -> None:
+    """Raises a ValueError if a loaded network has weights that are no numbers."""
     for name, weight in network.state_dict().items():
         negative = name.endswith("running_var") and bool((weight < 0).any())
         if negative or not bool(weight.isfinite().all()):
