@@ -18,6 +18,7 @@ from stgraph.tasks.motion_windows import MotionWindows, cut_windows
 
 #: Millimetres in a metre.
 MILLIMETRES = 1000.0
+PARTS = {"val": "validation", "test": "test"}
 LOSSES = ("mse", "distance")
 #: The recipe of Hi-TRS (supplement 2): 25 epochs in batches of 128.
 RECIPE: dict[str, Any] = {
@@ -184,8 +185,8 @@ class MotionPrediction(TrainingTask):
         figure = metric.compute()
         if bool(figure.isnan()):
             raise ValueError(
-                f"'MotionPrediction' found no {part} track longer than the {self.num_observed} "
-                "poses that it observes; observe fewer (num_observed), or leave the part out"
+                f"'MotionPrediction' found no {PARTS[part]} track longer than the "
+                f"{self.num_observed} poses that it observes; observe fewer (num_observed), or leave the part out"
             )
         self.log(f"{part}/mpjpe", figure, sync_dist=True)
         self.log(f"{part}/loss", loss.compute(), sync_dist=True)

@@ -203,6 +203,9 @@ def test_a_network_of_another_kind_and_tracks_too_short_are_named():
     with pytest.raises(TypeError, match="expected a MotionPredictor"):
         MotionPrediction(STGCN(3, layout=BODY, channels=[4]))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no training track longer than the 40 poses"):
+        data = SkeletonDataModule(graphs(), batch_size=4)
+        fit_task(make(num_observed=40), data, max_epochs=1, progress=False)
+    with pytest.raises(ValueError, match="no validation track longer than the 40 poses"):
         fit(make(num_observed=40))
     with pytest.raises(ValueError, match="found no track longer than the 40 poses"):
         evaluate_motion(zero_velocity, graphs(), num_observed=40)

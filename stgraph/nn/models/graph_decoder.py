@@ -19,16 +19,21 @@ from stgraph.skeleton import (
     resolve_partition,
 )
 
+#: Displacements from pose to pose are about so much smaller than a body.
+SLOW = 10.0
+
 
 class GraphDecoder(PretrainedMixin, nn.Module):
     r"""Message passing among the joints of the last pose, then velocities of all poses at once.
 
     A joint begins with what the encoder says of it and of the whole track, its place in the body
-    and its last displacements; joints exchange messages along the typed edges of the skeleton; a
-    linear map gives each joint its velocities, whose running sum moves it:
+    and its last displacements; joints exchange messages along the typed edges of the skeleton. A
+    linear map of what a joint then knows, and a filter of its last displacements that all joints
+    share, give its velocities, whose running sum moves it:
 
     .. math::
-        \mathbf{x}_{v,t} = \mathbf{x}_{v,0} + \sum_{s \le t} \dot{\mathbf{x}}_{v,s}
+        \mathbf{x}_{v,t} = \mathbf{x}_{v,0} + \sum_{s \le t} \Bigl( \mathbf{W}_s \mathbf{h}_v +
+        \sum_{k < K} a_{s,k} (\mathbf{x}_{v,-k} - \mathbf{x}_{v,-k-1}) \Bigr)
 
     Args:
         in_channels: Channels of the encoder's embedding.
@@ -82,6 +87,7 @@ class GraphDecoder(PretrainedMixin, nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.velocity = nn.Linear(width, num_future * num_dims)
+        self.filter = nn.Parameter(torch.zeros(num_future, num_recent))
         nn.init.zeros_(self.velocity.weight)  # begins as the baseline that stands still
         nn.init.zeros_(self.velocity.bias)
 
@@ -95,8 +101,8 @@ class GraphDecoder(PretrainedMixin, nn.Module):
                 f"this GraphDecoder predicts at most {self.num_future} poses (got {num_future}); "
                 "build it with a larger num_future"
             )
-        start = context.start
-        parts = [start, context.recent.flatten(2)]
+        start, recent = context.start, SLOW * context.recent
+        parts = [start, recent.flatten(2)]
         if context.nodes is not None:
             parts.append(context.nodes)
         x = self.of_joint(torch.cat(parts, dim=2).transpose(0, 1))  # [V, W, C]
@@ -106,8 +112,9 @@ class GraphDecoder(PretrainedMixin, nn.Module):
         for step in self.rounds:
             x = step(x, known, self._partition)
         v = self.velocity(self.norm(x)).unflatten(2, (self.num_future, self.num_dims))
-        moved = v[:, :, :num_future].cumsum(dim=2)  # [V, W, H, D]
-        return start[:, None] + moved.permute(1, 2, 0, 3)
+        v = v.transpose(0, 1) + torch.einsum("hk,wvkd->wvhd", self.filter, recent)
+        moved = v[:, :, :num_future].cumsum(dim=2)
+        return start[:, None] + moved.transpose(1, 2)
 
     @torch.no_grad()
     def permute_joints(self, perm: Sequence[int]) -> GraphDecoder:

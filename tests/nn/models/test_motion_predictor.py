@@ -14,6 +14,7 @@ from stgraph.nn import (
     MotionPredictor,
     RecurrentDecoder,
     SkeletonTransformer,
+    constant_velocity,
 )
 from stgraph.skeleton import SkeletonLayout
 from stgraph.testing import assert_close, random_skeleton_graph
@@ -199,3 +200,12 @@ def test_errors_say_what_does_not_fit():
         model(random_skeleton_graph(hand, [5]), 2)
     with pytest.raises(ValueError, match="one track each"):
         model(random_skeleton_graph(BODY, [5, 2]), 2)
+
+
+def test_all_joints_share_a_filter_of_their_last_displacements():
+    first = encoder("hitrs")
+    model = MotionPredictor(first, decoder("graph", first), normalise="none").double().eval()
+    with torch.no_grad():
+        model.decoder.filter[:, 0] = 0.1  # of what is ten times as large: goes on as fast
+    graph = windows(1, missing=0.0)[0]
+    assert_close(model(graph, 4), constant_velocity(graph, 4), 1e-6)
