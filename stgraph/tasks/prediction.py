@@ -186,7 +186,8 @@ class MotionPrediction(TrainingTask):
         if bool(figure.isnan()):
             raise ValueError(
                 f"'MotionPrediction' found no {PARTS[part]} track longer than the "
-                f"{self.num_observed} poses that it observes; observe fewer (num_observed), or leave the part out"
+                f"{self.num_observed} poses that it observes; observe fewer (num_observed), or "
+                "leave the part out"
             )
         self.log(f"{part}/mpjpe", figure, sync_dist=True)
         self.log(f"{part}/loss", loss.compute(), sync_dist=True)

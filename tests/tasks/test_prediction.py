@@ -202,8 +202,8 @@ def test_arguments_that_make_no_sense_are_named(options, message):
 def test_a_network_of_another_kind_and_tracks_too_short_are_named():
     with pytest.raises(TypeError, match="expected a MotionPredictor"):
         MotionPrediction(STGCN(3, layout=BODY, channels=[4]))  # type: ignore[arg-type]
+    data = SkeletonDataModule(graphs(), batch_size=4)
     with pytest.raises(ValueError, match="no training track longer than the 40 poses"):
-        data = SkeletonDataModule(graphs(), batch_size=4)
         fit_task(make(num_observed=40), data, max_epochs=1, progress=False)
     with pytest.raises(ValueError, match="no validation track longer than the 40 poses"):
         fit(make(num_observed=40))
