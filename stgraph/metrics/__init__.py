@@ -2,7 +2,7 @@
 
 The classes add up counts, so that batches and processes of any size weigh by their recordings. A
 recording without a pose, or with logits that are no numbers, counts as wrong: the number of
-recordings stays the official one.
+recordings stays the official one. A predicted joint that is no number is infinitely far off.
 """
 
 from stgraph.metrics.accuracy import (

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from stgraph.nn.motion import (
-    LastSeen,
     body_frame,
     check_one_track_each,
     last_seen,
@@ -88,7 +87,7 @@ class MotionPredictor(nn.Module):
         seen = last_seen(batch)
         frame = body_frame(batch, seen, self.normalise)
         batch = _moved(batch, frame.enter(batch.folded("pos"), batch.track))
-        return frame.leave(self.decoder(self.context(batch, seen), num_future))
+        return frame.leave(self.decoder(self.context(batch), num_future))
 
     def _check_joints(self, batch: SkeletonGraph) -> None:
         who, layout = type(self.decoder).__name__, self.decoder.layout
@@ -105,20 +104,14 @@ class MotionPredictor(nn.Module):
                 f"recordings of {batch.num_dims}"
             )
 
-    def context(self, batch: SkeletonGraph, seen: LastSeen | None = None) -> MotionContext:
-        """What the decoder works with.
-
-        Args:
-            batch: Recordings of one track each, as seen from the body.
-            seen: Who was seen at all, if that is known already.
-        """
-        here = last_seen(batch)
-        known = here.known if seen is None else seen.known
+    def context(self, batch: SkeletonGraph) -> MotionContext:
+        """What the decoder works with, of recordings of one track each, as seen from the body."""
+        seen = last_seen(batch)
         input = batch if self.transform is None else self.transform(batch)
         embed = getattr(self.encoder, "embed", self.encoder)
         nodes = _summary(self.encoder, input) if self.decoder.needs_nodes else None
         recent = recent_motion(batch, self.decoder.num_recent)
-        return MotionContext(here.pos, known, embed(input), recent, nodes)
+        return MotionContext(seen.pos, seen.known, embed(input), recent, nodes)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Parameters of the encoder from input to output."""
