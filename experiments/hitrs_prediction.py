@@ -60,6 +60,9 @@ FUTURES = {
     "utd_mhad": (30, (1, 2, 5, 10, 15, 20, 25, 30)),
     "nw_ucla": (12, (1, 2, 5, 8, 10, 12)),
 }
+#: By how much people are turned: on UTD-MHAD all face the camera, on the other the camera of the
+#: test is none of training (chosen on camera 2 of training, trained on camera 1).
+TURNS = {"utd_mhad": 20, "nw_ucla": 180}
 BASELINES = {"zero-velocity": zero_velocity, "constant-velocity": constant_velocity}
 DECODERS = ("recurrent", "graph")
 ROWS = (*DECODERS, *(f"pretrained-{name}" for name in DECODERS))
@@ -80,7 +83,8 @@ class Budget:
         decoder_dropout: Its dropout.
         graph_width: Channels of a joint in the graph decoder.
         loss: What prediction minimises, see :class:`~stgraph.tasks.MotionPrediction`.
-        turn: Training recordings are turned about the vertical by up to so many degrees.
+        turn: Training recordings are turned about the vertical by up to so many degrees; None: as
+            :data:`TURNS` has it.
         pretrain_steps: Steps of pre-training.
         pretrain_batch_size: Recordings of each.
         pretrain_lr: Highest learning rate of pre-training.
@@ -99,7 +103,7 @@ class Budget:
     decoder_dropout: float = 0.2
     graph_width: int = 128
     loss: str = "distance"
-    turn: float = 20.0
+    turn: int | None = None
     pretrain_steps: int = 600
     pretrain_batch_size: int = 16
     pretrain_lr: float = 4e-4
@@ -120,7 +124,7 @@ PRESETS = {
         decoder_width=1024,
         decoder_dropout=0.5,
         loss="mse",
-        turn=0.0,
+        turn=0,
         pretrain_steps=30_000,
         pretrain_batch_size=256,
         steps=None,
@@ -264,6 +268,7 @@ class Study:
             options = {"node_channels": b.width, "width": b.graph_width}
             decoder = GraphDecoder(channels, layout, self.num_future, **options)
         epochs = common.passes(b.epochs, b.steps, len(train), b.batch_size)
+        turn = float(TURNS[self.named.key] if b.turn is None else b.turn)
         recipe: dict[str, Any] = {"lr": b.lr, "milestones": (epochs * 20 / 25,)}
         if b.steps is not None:
             recipe = {"lr": b.lr, "optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine"}
@@ -273,7 +278,7 @@ class Study:
             num_observed=OBSERVED,
             num_future=self.num_future,
             loss=b.loss,
-            augment=RandomRotate((0.0, b.turn, 0.0)) if b.turn else None,
+            augment=RandomRotate((0.0, turn, 0.0)) if turn else None,
             **recipe,
         )
         word = "" if encoder is None else "pretrained-"
