@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -154,29 +154,33 @@ def passes(epochs: int, steps: int | None, recordings: int, batch_size: int) -> 
     return epochs if steps is None else max(round(steps * batch_size / recordings), 1)
 
 
-def add_budget(parser: argparse.ArgumentParser) -> None:
-    """Options for the fields of :class:`Budget`, which change the preset."""
+def add_budget(parser: argparse.ArgumentParser, presets: Mapping[str, Any] = PRESETS) -> None:
+    """Options for the fields of a budget, which change the preset.
+
+    Args:
+        parser: Gets them.
+        presets: Budgets by name, the quick one first; such as :class:`Budget`.
+    """
     group = parser.add_argument_group("budget")
     group.add_argument(
         "--preset",
-        choices=PRESETS,
+        choices=presets,
         default="quick",
         help="quick: a small network for two cores; paper: that of the papers (days there)",
     )
-    for name, value in vars(Budget()).items():
+    for name, value in vars(next(iter(presets.values()))).items():
         kind = type(value) if isinstance(value, float | str) else int
         option = "--" + name.replace("_", "-")
         group.add_argument(option, type=kind, metavar=WORDS[kind])
 
 
-def chosen_budget(options: argparse.Namespace) -> Budget:
+def chosen_budget(options: argparse.Namespace, presets: Mapping[str, Any] = PRESETS) -> Any:
     """The preset with what the command line changes."""
+    preset = presets[options.preset]
     changes = {
-        name: getattr(options, name)
-        for name in vars(Budget())
-        if getattr(options, name) is not None
+        name: getattr(options, name) for name in vars(preset) if getattr(options, name) is not None
     }
-    return replace(PRESETS[options.preset], **changes)
+    return replace(preset, **changes)
 
 
 def capped(source: Any, number: int | None) -> Any:

@@ -2,7 +2,7 @@
 
 The classes add up counts, so that batches and processes of any size weigh by their recordings. A
 recording without a pose, or with logits that are no numbers, counts as wrong: the number of
-recordings stays the official one.
+recordings stays the official one. A predicted joint that is no number is infinitely far off.
 """
 
 from stgraph.metrics.accuracy import (
@@ -21,6 +21,7 @@ from stgraph.metrics.detection import (
     match_segments,
     mean_2d_ap,
 )
+from stgraph.metrics.mpjpe import MPJPE, mpjpe
 from stgraph.metrics.segments import Segments, join_segments, make_segments, temporal_iou
 from stgraph.metrics.votes import VideoVotes, video_votes
 
@@ -36,5 +37,6 @@ detection_functions = [
     "temporal_iou",
 ]
 detection_classes = ["SegmentScores", "DetectionScores", "DetectionRules", "Segments"]
+motion_prediction = ["mpjpe", "MPJPE"]
 
-__all__ = [*functions, *classes, *detection_functions, *detection_classes]
+__all__ = [*functions, *classes, *detection_functions, *detection_classes, *motion_prediction]

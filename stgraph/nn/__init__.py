@@ -27,10 +27,14 @@ from stgraph.nn.models import (
     STRL,
     FrameClassifier,
     FrameLogits,
+    GraphDecoder,
     HierarchyPlan,
     HiTRS,
+    MotionContext,
+    MotionPredictor,
     NodeDecoder,
     NodeEmbeddings,
+    RecurrentDecoder,
     SkeletonGIN,
     SkeletonTransformer,
     STGCNPlusPlus,
@@ -38,6 +42,15 @@ from stgraph.nn.models import (
     frames_of,
     stage_channels,
     stgcn_channels,
+)
+from stgraph.nn.motion import (
+    BodyFrame,
+    LastSeen,
+    body_frame,
+    constant_velocity,
+    last_seen,
+    recent_motion,
+    zero_velocity,
 )
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
@@ -126,6 +139,18 @@ levels_of_a_hierarchy = [
 ]
 frame_networks = ["FrameClassifier", "FrameLogits", "frames_of", "embed_poses", "pose_channels"]
 decoders = ["TokenDecoder", "NodeDecoder"]
+motion_decoders = ["RecurrentDecoder", "GraphDecoder"]
+motion_prediction = [
+    "MotionPredictor",
+    "MotionContext",
+    "zero_velocity",
+    "constant_velocity",
+    "LastSeen",
+    "last_seen",
+    "recent_motion",
+    "BodyFrame",
+    "body_frame",
+]
 plans = ["EncoderPlan", "Edges", "make_encoder_plan", "Lanes", "make_lanes"]
 saving = ["PretrainedMixin", "StateDictMismatch"]
 weights = [
@@ -150,6 +175,8 @@ __all__ = [
     *levels_of_a_hierarchy,
     *frame_networks,
     *decoders,
+    *motion_decoders,
+    *motion_prediction,
     *plans,
     *saving,
     *weights,

@@ -23,7 +23,9 @@ from stgraph.tasks.detection import (
     true_segments,
 )
 from stgraph.tasks.fit import FitResult, fit_task
+from stgraph.tasks.forecast import HorizonError, evaluate_motion, predict_motion
 from stgraph.tasks.keeper import Keeper, TrainingDiverged
+from stgraph.tasks.motion_windows import MotionWindows, cut_windows, last_stretches
 from stgraph.tasks.optimisation import (
     class_weights,
     layer_decay_groups,
@@ -33,25 +35,26 @@ from stgraph.tasks.optimisation import (
     parameter_groups,
 )
 from stgraph.tasks.predict import Predictions, evaluate_recognition, predict_logits, predict_views
+from stgraph.tasks.prediction import MotionPrediction
 from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.progress import EpochLines, quiet_lightning
 from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.saving import (
-    load_detection,
     load_network,
     load_recognition,
     load_reconstruction,
     read_task,
-    save_detection,
     save_pretraining,
     save_recognition,
 )
+from stgraph.tasks.saving_detection import load_detection, save_detection
+from stgraph.tasks.saving_prediction import load_prediction, save_prediction
 from stgraph.tasks.segmenting import SegmentFinder, finder_options, smooth, suppress
 from stgraph.tasks.specs import build_transform, describe_transform
 
 pretraining_tasks = ["Pretraining", "JoinedParts", "StoreSubset"]
 recognising = ["TrainingTask", "Recognition", "SkeletonDataModule", "fit_task", "FitResult"]
-prediction = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
+predictions_of_classes = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
 detecting = [
     "Detection",
     "SegmentFinder",
@@ -66,6 +69,15 @@ detecting = [
     "smooth",
     "suppress",
 ]
+predicting_motion = [
+    "MotionPrediction",
+    "predict_motion",
+    "evaluate_motion",
+    "HorizonError",
+    "cut_windows",
+    "last_stretches",
+    "MotionWindows",
+]
 saved_files = [
     "save_detection",
     "load_detection",
@@ -73,6 +85,8 @@ saved_files = [
     "save_pretraining",
     "load_reconstruction",
     "load_recognition",
+    "save_prediction",
+    "load_prediction",
     "load_network",
     "read_task",
     "build_transform",
@@ -95,4 +109,12 @@ parts = [
     "quiet_lightning",
 ]
 
-__all__ = [*recognising, *pretraining_tasks, *prediction, *detecting, *saved_files, *parts]
+__all__ = [
+    *recognising,
+    *pretraining_tasks,
+    *predictions_of_classes,
+    *predicting_motion,
+    *detecting,
+    *saved_files,
+    *parts,
+]

@@ -135,7 +135,7 @@ class Detection(TrainingTask):
         """Writes network and task, see :func:`~stgraph.tasks.save_detection`."""
         if not isinstance(self.network, PretrainedMixin):
             return None
-        from stgraph.tasks.saving import save_detection
+        from stgraph.tasks.saving_detection import save_detection
 
         save_detection(self, folder, facts)
         return folder

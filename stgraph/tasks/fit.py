@@ -18,7 +18,14 @@ from stgraph.tasks.base import TrainingTask
 from stgraph.tasks.checkpoints import AtomicCheckpointIO, load_training
 from stgraph.tasks.data import SkeletonDataModule
 from stgraph.tasks.inspection import data_digest
-from stgraph.tasks.keeper import BEST, LAST, Keeper, TrainingStopped, stopping_politely
+from stgraph.tasks.keeper import (
+    BEST,
+    LAST,
+    Keeper,
+    TrainingStopped,
+    should_fall,
+    stopping_politely,
+)
 from stgraph.tasks.limits import check_limits
 from stgraph.tasks.progress import EpochLines, quiet_lightning
 from stgraph.tasks.run_folder import begin_run, find_run, flat_facts, write_run
@@ -262,7 +269,7 @@ def _early_stopping(select: str, patience: int | None) -> list[Callback]:
     if patience is None:
         return []
     monitor = "val/loss" if select == "last" else select
-    mode = "min" if monitor.endswith("loss") else "max"
+    mode = "min" if should_fall(monitor) else "max"
     return [EarlyStopping(monitor, patience=patience, mode=mode, check_finite=False)]
 
 

@@ -23,6 +23,11 @@ from stgraph.files import write_atomically
 LAST, BEST, HISTORY = "last.ckpt", "best.ckpt", "history.csv"
 
 
+def should_fall(figure: str) -> bool:
+    """Whether less of a figure is better: of losses and of errors of position."""
+    return figure.endswith(("loss", "mpjpe"))
+
+
 class TrainingStopped(Exception):
     """Raised between two steps after somebody asked to stop and a checkpoint was written."""
 
@@ -34,8 +39,9 @@ class TrainingDiverged(RuntimeError):
 class Keeper(Checkpoint):
     """Keeps the history of a training, its best epoch and a checkpoint of the last moment.
 
-    The best epoch has the greatest monitored value (the smallest loss); of equal ones the one with
-    the smaller validation loss, then the earlier.
+    The best epoch has the best monitored value (the smallest of losses and errors, see
+    :func:`should_fall`, else the greatest); of equal ones the one with the smaller validation
+    loss, then the earlier.
 
     Args:
         out: Folder for ``last.ckpt``, ``best.ckpt`` and ``history.csv``; None keeps all in memory.
@@ -152,7 +158,7 @@ class Keeper(Checkpoint):
         if self.select not in row:
             known = ", ".join(name for name in row if name.startswith("val/"))
             raise ValueError(f"there is no figure {self.select!r} to choose by; known are {known}")
-        sign = -1.0 if self.select.endswith("loss") else 1.0
+        sign = -1.0 if should_fall(self.select) else 1.0
         values = [sign * row[self.select], -row.get("val/loss", 0.0)]
         return [value if math.isfinite(value) else -math.inf for value in values]
 

@@ -46,6 +46,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     "decoder_depth": (0, ANY),
     "queue_size": (1, ANY),
     "ratio": (0, 1),
+    "num_observed": (1, ANY),
+    "num_future": (1, ANY),
+    "stride": (1, ANY),
 }
 
 

@@ -15,10 +15,8 @@ import stgraph.objectives
 from stgraph.files import replacing, write_atomically
 from stgraph.nn import PretrainedMixin
 from stgraph.objectives import MaskedReconstruction, MaskTokens
-from stgraph.tasks.detection import Detection
 from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.recognition import Recognition
-from stgraph.tasks.segmenting import SegmentFinder, finder_options
 from stgraph.tasks.specs import build_part, build_transform, describe_part, describe_transform
 
 TASK_NAME = "task.json"
@@ -31,7 +29,7 @@ _MASK_TOKENS = "mask_tokens.safetensors"
 _OTHERS = {
     "pretraining": "a pre-trained encoder, not a recogniser; measure it with stgraph evaluate",
     "detection": "a detector, not a recogniser; use it with stgraph detect",
-    "prediction": "a predictor of motion, not a recogniser; use it with stgraph forecast",
+    "prediction": "a motion predictor, not a recogniser; use it with stgraph forecast",
 }
 _KINDS: dict[str, Any] = {
     "num_classes": int,
@@ -51,12 +49,22 @@ def load_network(folder: str | Path, **changes: Any) -> Any:
     Raises:
         ValueError: if the folder holds no network of ours.
     """
-    network = _load_module(folder, stgraph.nn.encoders, **changes)
-    _check_weights(network, folder)
+    network = load_module(folder, stgraph.nn.encoders, **changes)
+    check_weights(network, folder)
     return network
 
 
-def _load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any:
+def load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any:
+    """A module of :mod:`stgraph.nn` that is one of those named.
+
+    Args:
+        folder: As ``from_pretrained`` takes it.
+        names: Classes that it may be of.
+        **changes: Arguments of the constructor to use instead of the saved ones.
+
+    Raises:
+        ValueError: if the folder holds none of them.
+    """
     file = Path(folder) / "config.json"
     if not file.is_file():
         raise ValueError(f"{str(folder)!r} holds no saved network (there is no config.json)")
@@ -100,7 +108,7 @@ def save_recognition(
         "transform": describe_transform(task.before) + describe_transform(task.transform),
         "facts": dict(facts or {}),
     }
-    _write_description(folder, description)
+    write_description(folder, description)
 
 
 def save_pretraining(
@@ -162,7 +170,7 @@ def _save_encoder(encoder: Any, folder: str | Path, description: dict[str, Any])
     if not isinstance(encoder, PretrainedMixin):
         raise ValueError(f"a {type(encoder).__name__} has no 'save_pretrained'")
     encoder.save_pretrained(folder)
-    _write_description(folder, description)
+    write_description(folder, description)
 
 
 def load_reconstruction(folder: str | Path) -> MaskedReconstruction:
@@ -184,8 +192,8 @@ def load_reconstruction(folder: str | Path) -> MaskedReconstruction:
             f"{description.get('objective')}); reconstructions need masked pre-training"
         )
     encoder = load_network(folder)
-    decoder = _load_module(decoder_folder, stgraph.nn.decoders)
-    _check_weights(decoder, decoder_folder)
+    decoder = load_module(decoder_folder, stgraph.nn.decoders)
+    check_weights(decoder, decoder_folder)
     try:
         room, parts = stgraph.objectives, description["reconstruction"]
         masking = build_part(parts["masking"], room, "masking", room.maskings)
@@ -222,12 +230,13 @@ def _needs_all_nodes(encoder: Any) -> bool:
     return not hasattr(encoder, "encode")
 
 
-def _write_description(folder: str | Path, description: dict[str, Any]) -> None:
+def write_description(folder: str | Path, description: dict[str, Any]) -> None:
+    """Writes ``task.json``, whole or not at all."""
     text = json.dumps(description, indent=1) + "\n"
     write_atomically(Path(folder) / TASK_NAME, text.encode())
 
 
-def _find_description(folder: str | Path, what: str) -> Path:
+def find_description(folder: str | Path, what: str) -> Path:
     """The file ``task.json``, or an error that says where it may be."""
     file = Path(folder) / TASK_NAME
     if not file.is_file():
@@ -243,7 +252,7 @@ def read_pretraining(folder: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: if there is none, or it is of another task.
     """
-    file = _find_description(folder, "encoder")
+    file = find_description(folder, "encoder")
     try:
         description = json.loads(file.read_text("utf-8"))
         kind, facts = description["task"], description["facts"]
@@ -255,10 +264,8 @@ def read_pretraining(folder: str | Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{str(file)!r} does not describe a pre-trained encoder") from None
     if kind != "pretraining":
-        raise ValueError(
-            f"{str(folder)!r} holds a {kind} task, not a pre-trained encoder; measure it with "
-            "stgraph test"
-        )
+        hint = "; measure it with stgraph test" if kind == "recognition" else ""
+        raise ValueError(f"{str(folder)!r} holds a {kind} task, not a pre-trained encoder{hint}")
     return description
 
 
@@ -268,7 +275,7 @@ def read_task(folder: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: if there is none, or it is none of ours.
     """
-    file = _find_description(folder, "trained task")
+    file = find_description(folder, "trained task")
     try:
         description = json.loads(file.read_text("utf-8"))
         kind = description["task"]
@@ -306,83 +313,8 @@ def load_recognition(folder: str | Path, **changes: Any) -> Recognition:
     return Recognition(network, description["num_classes"], **arguments).eval()
 
 
-def save_detection(
-    task: Detection, folder: str | Path, facts: Mapping[str, Any] | None = None
-) -> None:
-    """Writes ``config.json``, ``model.safetensors`` and ``task.json``.
-
-    Args:
-        task: The trained task; its network has ``save_pretrained``.
-        folder: Where to.
-        facts: Anything else worth knowing that JSON can hold.
-
-    Raises:
-        ValueError: if the network cannot be saved.
-    """
-    network = task.network
-    if not isinstance(network, PretrainedMixin):
-        raise ValueError(f"a {type(network).__name__} has no 'save_pretrained'")
-    network.save_pretrained(folder)
-    description = {
-        "task": "detection",
-        "version": 1,
-        "class_names": task.class_names,
-        "transform": describe_transform(task.before) + describe_transform(task.transform),
-        "finder": finder_options(task.finder),
-        "facts": dict(facts or {}),
-    }
-    _write_description(folder, description)
-
-
-def load_detection(folder: str | Path, **changes: Any) -> Detection:
-    """The task that :func:`save_detection` wrote, ready to find actions.
-
-    Args:
-        folder: Where from.
-        **changes: Arguments of the task to use instead, such as a ``finder``.
-
-    Raises:
-        ValueError: if a file is missing, damaged, or does not fit.
-    """
-    file = _find_description(folder, "trained task")
-    try:
-        description = json.loads(file.read_text("utf-8"))
-        kind, names = description["task"], description["class_names"]
-        options: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in description["finder"].items()
-        }
-        if not isinstance(names, list) or not isinstance(description["transform"], list):
-            raise TypeError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        kind = _kind_of(file)
-        if kind in (None, "detection"):
-            raise ValueError(f"{str(file)!r} does not describe a detection task") from None
-    if kind != "detection":
-        raise ValueError(
-            f"{str(folder)!r} holds a {kind} task; actions are found by a detection one"
-        )
-    try:
-        arguments: dict[str, Any] = {"finder": SegmentFinder(**options)}
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{str(file)!r} does not describe a detection task: {error}") from None
-    if "transform" not in changes:
-        arguments["transform"] = build_transform(description["transform"])
-    network = _load_module(folder, stgraph.nn.frame_networks)
-    _check_weights(network, folder)
-    return Detection(network, names, **{**arguments, **changes}).eval()
-
-
-def _kind_of(file: Path) -> str | None:
-    """What task a file says it describes."""
-    try:
-        kind = json.loads(file.read_text("utf-8"))["task"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return kind if isinstance(kind, str) else None
-
-
-def _check_weights(network: Any, folder: str | Path) -> None:
+def check_weights(network: Any, folder: str | Path) -> None:
+    """Raises a ValueError if a loaded network has weights that are no numbers."""
     for name, weight in network.state_dict().items():
         negative = name.endswith("running_var") and bool((weight < 0).any())
         if negative or not bool(weight.isfinite().all()):

@@ -2,8 +2,11 @@
 
 from stgraph.nn.models.ctrgcn import CTRGCN
 from stgraph.nn.models.frame_classifier import FrameClassifier, FrameLogits, frames_of
+from stgraph.nn.models.graph_decoder import GraphDecoder
 from stgraph.nn.models.hitrs import LEVELS, HierarchyPlan, HiTRS
+from stgraph.nn.models.motion_predictor import MotionContext, MotionPredictor
 from stgraph.nn.models.node_decoder import NodeDecoder
+from stgraph.nn.models.recurrent_decoder import RecurrentDecoder
 from stgraph.nn.models.skeleton_gin import SkeletonGIN
 from stgraph.nn.models.skeleton_transformer import SkeletonTransformer
 from stgraph.nn.models.stgcn import STGCN, NodeEmbeddings, stage_channels, stgcn_channels
@@ -26,6 +29,10 @@ __all__ = [
     "FrameLogits",
     "frames_of",
     "NodeDecoder",
+    "MotionPredictor",
+    "MotionContext",
+    "RecurrentDecoder",
+    "GraphDecoder",
     "NodeEmbeddings",
     "stgcn_channels",
     "stage_channels",
