@@ -21,6 +21,7 @@ COMMANDS = {
     "pretrain": "learn an encoder without labels",
     "evaluate": "measure what a pre-trained encoder knows",
     "detect": "find actions in untrimmed recordings",
+    "forecast": "predict how people go on moving",
 }
 
 OVERVIEW = """usage: stgraph COMMAND [options]
@@ -38,6 +39,7 @@ examples:
   stgraph pretrain                                without labels
   stgraph evaluate --model runs/NAME/model
   stgraph detect long.txt --model runs/NAME/model --pictures pictures/
+  stgraph forecast clip.mat --model runs/NAME/model --pictures pictures/
 
 'stgraph COMMAND --help' shows the options of a command and more examples."""
 

@@ -1,0 +1,97 @@
+"""``stgraph forecast``: how people go on moving."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stgraph import STGCN
+from stgraph.nn import GraphDecoder, HiTRS, MotionPredictor
+from stgraph.tasks import MotionPrediction, Recognition, save_prediction, save_recognition
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def predictor(tmp_path: Path) -> Path:
+    """A predictor of UTD-MHAD's joints that was never trained."""
+    torch.manual_seed(0)
+    encoder = HiTRS(
+        3, layout="utd_mhad_20", width=8, depth=1, num_heads=2, head_channels=4, window=3
+    )
+    decoder = GraphDecoder(encoder.out_channels, "utd_mhad_20", num_future=6, width=8, depth=1)
+    task = MotionPrediction(MotionPredictor(encoder, decoder), num_observed=5, num_future=6)
+    save_prediction(task, tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def sample(repository: Path) -> Path:
+    """The drawn sample of UTD-MHAD's files."""
+    return next((repository / "datasets" / "samples" / "utd_mhad").glob("*.mat"))
+
+
+def test_poses_are_told_written_and_drawn(stgraph: Run, predictor, sample, tmp_path):
+    out, pictures = tmp_path / "poses.csv", tmp_path / "pictures"
+    result = stgraph(
+        "forecast",
+        str(sample),
+        *("--model", str(predictor), "--out", str(out), "--pictures", str(pictures)),
+    )
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert len(rows) == 6 * 20
+    frames = sorted({int(row["frame"]) for row in rows})
+    assert frames == list(range(frames[0], frames[0] + 6))
+    assert {path.suffix for path in pictures.iterdir()} == {".png", ".gif"}
+    assert "200 ms" in result.out
+
+
+def test_a_held_back_end_is_compared_with_rivals(stgraph: Run, predictor, sample):
+    result = stgraph("forecast", str(sample), "--model", str(predictor), "--hold_back", "true")
+    assert result.code == 0, result.err
+    assert "stand still" in result.out
+    # never trained, the decoder stands still as the rival does
+    row = next(line.split() for line in result.out.splitlines() if "200 ms" in line)
+    assert row[3] == row[4] != row[5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--poses", "0"], "--poses of at least 1"),
+        (["--horizons", "[5000]"], "--horizons of 5000 ms"),
+    ],
+)
+def test_wrong_options_are_one_line(stgraph: Run, predictor, sample, arguments, message):
+    result = stgraph("forecast", str(sample), "--model", str(predictor), *arguments)
+    assert result.code in (1, 2)
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_recording_too_short_to_hold_back_its_end_says_so(stgraph: Run, predictor, sample):
+    options = ["--hold_back", "true", "--poses", "9999"]
+    result = stgraph("forecast", str(sample), "--model", str(predictor), *options)
+    assert result.code == 0, result.err
+    assert "too short to hold back" in result.out
+
+
+def test_missing_files_and_models_of_other_tasks_are_one_line(
+    stgraph: Run, predictor, sample, tmp_path
+):
+    missing = stgraph("forecast", "nowhere.mat", "--model", str(predictor))
+    assert missing.code == 1
+    assert "nowhere.mat" in missing.err
+    network = STGCN(3, 2, layout="utd_mhad_20", channels=[4])
+    save_recognition(Recognition(network, 2), tmp_path / "recogniser")
+    other = stgraph("forecast", str(sample), "--model", str(tmp_path / "recogniser"))
+    assert other.code == 1
+    assert other.err.count("\n") == 1
+    reverse = stgraph("predict", str(sample), "--model", str(predictor))
+    assert "stgraph forecast" in reverse.err
