@@ -125,7 +125,7 @@ class SkeletonGraph(Data):
 
     @property
     def num_recordings(self) -> int:
-        """Number B of recordings: 1, or the size of the batch."""
+        """How many recordings B there are; 1, or the size of the batch."""
         return len(self.layouts)
 
     @property
