@@ -115,7 +115,7 @@ def recordings_digest(source: Any, part: str = "the recordings") -> str:
                 place=_place(source, first + int(batch.batch[bad][0])),
                 remedy="set missing joints to 0 with score 0",
             )
-        for name in ("pos", "score", "frame", "track_length", "person", "y"):
+        for name in ("pos", "score", "frame", "track_length", "person", "y", "segments"):
             if name in batch:
                 found.update(batch[name].contiguous().numpy().tobytes())
         first += batch.num_recordings

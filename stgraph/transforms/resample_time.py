@@ -7,7 +7,7 @@ from torch import Tensor
 
 from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms.base import SkeletonTransform
-from stgraph.transforms.timeline import take_times, timeline
+from stgraph.transforms.timeline import refuse_segments, take_times, timeline
 
 
 def resize_times(start: Tensor, length: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,6 +72,7 @@ class ResampleTime(SkeletonTransform):
 
 
 def _every(data: SkeletonGraph, place: Tensor, every: int) -> SkeletonGraph:
+    refuse_segments(data)
     keep = place % every == 0
     # neighbours on the thinned timeline are ``every`` places apart, so tracks must not be cut there
     index = keep.nonzero().flatten()

@@ -24,9 +24,24 @@ def timeline(data: SkeletonGraph) -> tuple[Tensor, Tensor]:
     return of_pose - start[recording], length
 
 
+def refuse_segments(data: SkeletonGraph) -> None:
+    """Refuses recordings of several actions, whose begin and end are frame numbers.
+
+    Raises:
+        ValueError: if the recordings have ``segments``.
+    """
+    if "segments" in data:
+        raise ValueError(
+            "this transform numbers frames anew, and the recordings have actions annotated by "
+            "frame numbers ('segments'); resample them when they are read (UTKinect: every=...), "
+            "or cut the actions out first (trimmed=True, clip_segments)"
+        )
+
+
 def _renumbered(
     data: SkeletonGraph, frame: Tensor, old_length: Tensor, new_length: Tensor
 ) -> SkeletonGraph:
+    refuse_segments(data)
     data.frame = frame
     if getattr(data, "fps", None) is not None:
         ratio = new_length / old_length.clamp(min=1)
