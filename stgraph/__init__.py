@@ -5,7 +5,16 @@ PyG batch, partition strategies label its edges, and message-passing networks su
 :class:`STGCN` learn on it.
 """
 
-from stgraph.nn import CTRGCN, STGCN, CTRGraphConv, STGCNPlusPlus, STGraphConv, load_published
+from stgraph.nn import (
+    CTRGCN,
+    STGCN,
+    CTRGraphConv,
+    HiTRS,
+    SkeletonTransformer,
+    STGCNPlusPlus,
+    STGraphConv,
+    load_published,
+)
 from stgraph.skeleton import (
     Distance,
     Identity,
@@ -38,6 +47,15 @@ partitions = [
     "RandomEdges",
     "resolve_partition",
 ]
-networks = ["STGCN", "STGCNPlusPlus", "CTRGCN", "STGraphConv", "CTRGraphConv", "load_published"]
+networks = [
+    "STGCN",
+    "STGCNPlusPlus",
+    "CTRGCN",
+    "SkeletonTransformer",
+    "HiTRS",
+    "STGraphConv",
+    "CTRGraphConv",
+    "load_published",
+]
 
 __all__ = [*skeletons, *partitions, *networks]
