@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -15,8 +16,8 @@ def pose_channels(encoder: nn.Module) -> int:
     return int(getattr(encoder, "pose_channels", encoder.out_channels))  # type: ignore[arg-type]
 
 
-def embed_poses(encoder: nn.Module, batch: SkeletonGraph) -> Tensor:
-    """An embedding of every pose of a batch, [P, D].
+def embed_poses(encoder: nn.Module, batch: SkeletonGraph, of: Tensor | None = None) -> Tensor:
+    """An embedding of every pose of a batch, [P, D], or of some of them.
 
     An encoder that has ``poses(batch)`` says itself (:class:`~stgraph.nn.HiTRS`: the window around
     the pose); of another one, the mean over the joints of ``nodes(batch)``, held until the next one
@@ -25,11 +26,16 @@ def embed_poses(encoder: nn.Module, batch: SkeletonGraph) -> Tensor:
     Args:
         encoder: Of :mod:`stgraph.nn`, or one of your own with ``poses`` or ``nodes``.
         batch: Recordings.
+        of: Poses to embed, int64 [P']; an encoder whose ``poses`` takes it does no other work.
 
     Raises:
         TypeError: if the encoder has neither.
     """
     network: Any = encoder
+    if of is not None:
+        if hasattr(network, "poses") and "of" in inspect.signature(network.poses).parameters:
+            return network.poses(batch, of)
+        return embed_poses(encoder, batch)[of]
     if not batch.num_poses:
         anchor = sum(p.sum() * 0.0 for p in encoder.parameters())
         return batch.pos.new_zeros(0, pose_channels(encoder)) + anchor

@@ -53,6 +53,8 @@ class Detection(TrainingTask):
         augment: Likewise.
         label_smoothing: Share of the target that is spread over all classes.
         background_weight: Of background in the loss.
+        frame_share: Share of the frames of a step that are learned from, drawn at random:
+            neighbours say much the same, and an encoder that looks at windows does that much less.
         finder: How actions are found in probabilities.
         iou: Temporal IoUs at which validation measures.
         **settings: Optimiser and schedule; Hi-TRS: ``optimizer="adam", lr=4e-4``.
@@ -73,6 +75,7 @@ class Detection(TrainingTask):
         augment: Transform | None = None,
         label_smoothing: float = 0.0,
         background_weight: float = 1.0,
+        frame_share: float = 1.0,
         finder: SegmentFinder | None = None,
         iou: Sequence[float] = (0.1, 0.3, 0.5),
         **settings: Any,
@@ -84,6 +87,9 @@ class Detection(TrainingTask):
             raise ValueError(f"the network has {own} classes and {len(class_names)} have names")
         if background_weight <= 0:
             raise ValueError(f"expected a background weight above 0 (got {background_weight})")
+        if not 0 < frame_share <= 1:
+            raise ValueError(f"expected a frame_share in (0, 1] (got {frame_share})")
+        self.frame_share = frame_share
         self.model = model
         self.class_names = tuple(class_names)
         self.finder = SegmentFinder() if finder is None else finder
@@ -158,11 +164,17 @@ class Detection(TrainingTask):
     def training_step(self, batch: SkeletonGraph, batch_idx: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.step_seed(batch_idx, 1))
         batch = self.prepare(batch, generator, train=True)
-        out = self.model(batch)
         label, own = frame_labels(batch)
+        if self.frame_share < 1:
+            drawn = torch.rand(own.shape, generator=generator).to(own.device) < self.frame_share
+            own = own & drawn
         if not bool(own.any()):
-            return sum((p.sum() * 0.0 for p in self.model.parameters()), out.logits.sum() * 0.0)
-        loss = self.loss(out.logits[own], label[own])
+            return sum(p.sum() * 0.0 for p in self.model.parameters())  # type: ignore[return-value]
+        if self.frame_share < 1:
+            logits = self.model(batch, own).logits
+        else:
+            logits = self.model(batch).logits[own]
+        loss = self.loss(logits, label[own])
         self.train_loss.update(loss.detach(), own.sum())
         return loss
 

@@ -321,3 +321,24 @@ def test_the_networks_and_the_names_have_to_agree():
         Detection(FrameClassifier(hitrs(), 2), ("a", "b", "c"))
     with pytest.raises(ValueError, match="expected an encoder"):
         FrameClassifier(num_classes=2)
+
+
+@pytest.mark.parametrize("name", list(encoders()))
+def test_some_frames_alone_are_classified_as_among_all(name):
+    model = FrameClassifier(encoders()[name], 2).eval()
+    batch = Batch.from_data_list([recording(9, 4), recording(13, seed=2)])
+    whole = model(batch)
+    chosen = torch.rand(len(whole.frame), generator=torch.Generator().manual_seed(0)) < 0.4
+    some = model(batch, chosen)
+    assert torch.equal(some.frame, whole.frame[chosen])
+    assert torch.equal(some.recording, whole.recording[chosen])
+    assert_close(some.logits, whole.logits[chosen], 1e-5)
+
+
+def test_a_share_of_the_frames_is_learned_from():
+    task = Detection(FrameClassifier(hitrs(), 2), NAMES, frame_share=0.3, lr=1e-3)
+    data = SkeletonDataModule(chunk_store([moving(0)], 20, context=4), check_classes=False)
+    result = fit_task(task, data, max_epochs=1, progress=False)
+    assert result.history[0]["train/loss"] > 0
+    with pytest.raises(ValueError, match="frame_share"):
+        Detection(FrameClassifier(hitrs(), 2), NAMES, frame_share=0.0)

@@ -88,10 +88,21 @@ class FrameClassifier(PretrainedMixin, nn.Module):
         """Frames to either side that a frame depends on; None: any number."""
         return getattr(self.encoder, "reach", None) if hasattr(self.encoder, "poses") else None
 
-    def forward(self, batch: SkeletonGraph) -> FrameLogits:
-        """Logits of every frame in which somebody is."""
+    def forward(self, batch: SkeletonGraph, chosen: Tensor | None = None) -> FrameLogits:
+        """Logits of every frame in which somebody is, or of some of them.
+
+        Args:
+            batch: Recordings.
+            chosen: Which frames to classify, bool [F].
+        """
         recording, frame, owner = frames_of(batch)
-        x = embed_poses(self.encoder, batch)
+        if chosen is None:
+            x = embed_poses(self.encoder, batch)
+        else:
+            of = chosen[owner].nonzero().flatten()
+            x = embed_poses(self.encoder, batch, of)
+            owner = (chosen.cumsum(0) - 1)[owner[of]]
+            recording, frame = recording[chosen], frame[chosen]
         total = x.new_zeros(frame.numel(), x.size(1)).index_add(0, owner, x)
         count = torch.bincount(owner, minlength=frame.numel()).clamp(min=1)[:, None]
         return FrameLogits(self.head(total / count.to(x.dtype)), recording, frame)
