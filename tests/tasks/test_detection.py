@@ -38,6 +38,8 @@ from stgraph.tasks import (
 )
 from stgraph.tasks.detection import frame_labels
 from stgraph.testing import assert_close, random_skeleton_graph
+from stgraph.transforms import RandomRotate
+from tests.laws.test_resume import StopAfter
 
 BODY = SkeletonLayout("body", ["hip", "neck", "hand"], [(0, 1), (1, 2)], centre=0)
 NAMES = ("wave", "jump")
@@ -342,3 +344,21 @@ def test_a_share_of_the_frames_is_learned_from():
     assert result.history[0]["train/loss"] > 0
     with pytest.raises(ValueError, match="frame_share"):
         Detection(FrameClassifier(hitrs(), 2), NAMES, frame_share=0.0)
+
+
+def test_stopped_and_resumed_is_as_never_stopped(tmp_path):
+    def fit(out, **kwargs):
+        torch.manual_seed(0)
+        model = FrameClassifier(hitrs(), 2, dropout=0.2)
+        task = Detection(model, NAMES, frame_share=0.5, augment=RandomRotate(20.0), lr=1e-2)
+        store = chunk_store([moving(i) for i in range(3)], 20, context=4)
+        data = SkeletonDataModule(store, [moving(9)], batch_size=3, check_classes=False)
+        fit_task(task, data, max_epochs=2, out=out, progress=False, **kwargs)
+        return task
+
+    whole = fit(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "parts", callbacks=[StopAfter(4, "ctrl-c")])
+    resumed = fit(tmp_path / "parts")
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
