@@ -26,6 +26,7 @@ import _hitrs as room
 import _selfsup as common
 import torch
 from _running import positive_int, results_folder, run
+from torch_geometric.transforms import Compose
 
 from stgraph.evaluation import (
     ResultRow,
@@ -41,6 +42,7 @@ from stgraph.evaluation import (
 )
 from stgraph.files import write_atomically
 from stgraph.nn import STGCN, FrameClassifier, stgcn_channels
+from stgraph.objectives import crossclr, skeletonclr
 from stgraph.tasks import (
     Detection,
     JoinedParts,
@@ -51,11 +53,14 @@ from stgraph.tasks import (
     fit_task,
     smooth,
 )
-from stgraph.transforms import ResampleTime
+from stgraph.transforms import RandomShear, RandomTimeCrop, ResampleTime
 
 TABLE = "table.csv"
 IOU = (0.1, 0.3, 0.5)
-RIVALS = ("neighbours", "stgcn")
+#: The nearest neighbour of raw windows; ST-GCN from first weights, and after momentum contrast
+#: (SkeletonCLR, as MCC has it too) and CrosSCLR.
+RIVALS = ("neighbours", "stgcn", "skeletonclr", "crossclr")
+STGCNS = RIVALS[1:]
 #: At 7.5 poses a second a window of 7 is about one second, as published (7 poses, 4 of 30 apart).
 QUICK = room.Budget(
     stride=4,
@@ -101,7 +106,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--settings",
         nargs="+",
         choices=(*RIVALS, *room.LEVELS),
-        default=[*RIVALS, "none", "all"],
+        default=["neighbours", "stgcn", "none", "all"],
         help="rivals, and pre-trained levels",
     )
     parser.add_argument(
@@ -158,15 +163,11 @@ class Study:
 
     def encoder(self, setting: str) -> Any:
         """The encoder of a setting before it sees labels."""
-        layout = self.train.store.layout
         if setting == "stgcn":
             torch.manual_seed(self.seed)
-            return STGCN(
-                room.dims_of(self.train),
-                layout=layout,
-                channels=stgcn_channels(self.b.width),
-                strides=[1] * 10,
-            )
+            return self.stgcn()
+        if setting in STGCNS:
+            return self.contrasted(setting)
         others = "+".join(named.key for named in self.options.pretrain_on or ())
         name = self.tag(setting, fold=not others)
         # other sets have 30 poses a second
@@ -182,6 +183,45 @@ class Study:
             {"protocol": self.options.protocol, "fold": self.fold, "others": others},
             prepared,
         )
+
+    def stgcn(self) -> STGCN:
+        """A ST-GCN that keeps every frame."""
+        channels = stgcn_channels(self.b.width)
+        return STGCN(
+            room.dims_of(self.train),
+            layout=self.train.store.layout,
+            channels=channels,
+            strides=[1] * len(channels),
+        )
+
+    def contrasted(self, setting: str) -> Any:
+        """A ST-GCN after momentum contrast, alone or with streams that mine for each other."""
+        b, corpus = self.b, self.corpus()
+        epochs = common.passes(1, b.steps, len(corpus), b.batch_size)
+        crop = RandomTimeCrop(part=(0.5, 1.0), min_frames=8)
+        view = Compose([RandomShear(0.5), crop])
+
+        def make() -> tuple[Any, dict[str, Any]]:
+            if setting == "skeletonclr":
+                objective: Any = skeletonclr(self.stgcn(), (view, view), queue_size=512)
+            else:
+                encoders = {name: self.stgcn() for name in ("joint", "joint_motion", "bone")}
+                objective = crossclr(encoders, (view, view), queue_size=512, mine_from=epochs // 2)
+            return objective, {
+                "transform": room.UNTRIMMED.whole("joint"),
+                "optimizer": "sgd",
+                "lr": 0.1,
+                "weight_decay": 1e-4,
+            }
+
+        facts = {
+            "setting": setting,
+            "protocol": self.options.protocol,
+            "fold": self.fold,
+            **vars(b),
+        }
+        folder = self.out / "runs" / self.tag(setting)
+        return common.pretrained(folder, make, corpus, epochs, b.batch_size, self.seed, facts)
 
     def labelled(self) -> Any:
         """Pieces of training recordings with labels."""
@@ -253,14 +293,22 @@ class Study:
         """One figure; the temporal IoU stands in the setting."""
         metric, _, iou = name.partition("@")
         metric = {"frames": "top1", "2d_ap": "map_a"}.get(metric, metric)
-        words = {"neighbours": "knn raw windows", "stgcn": "supervised stgcn"}
+        words = {
+            "neighbours": "knn raw windows",
+            "stgcn": "supervised stgcn",
+            "skeletonclr": "finetune stgcn skeletonclr",
+            "crossclr": "finetune stgcn crossclr",
+        }
         word = words.get(setting, f"finetune pretrained {setting}")
         if setting in room.LEVELS and self.options.pretrain_on:
             word += " on " + "+".join(named.key for named in self.options.pretrain_on)
         if self.options.share < 1 and setting != "neighbours":
             word += f", {100 * self.options.share:g}% labels"
         about = {"frames": "frames", "2d_ap": "2D-AP"}.get(name, f"IoU {iou}")
-        model = {"neighbours": "raw-windows", "stgcn": f"stgcn-w{self.b.width}"}
+        model = {"neighbours": "raw-windows"}
+        model |= dict.fromkeys(
+            STGCNS, f"stgcn-w{self.b.width}-{self.b.steps}+{self.b.finetune_steps}"
+        )
         loso = self.options.protocol == "leave_one_sequence_out"
         return ResultRow(
             dataset=self.options.set.key,
