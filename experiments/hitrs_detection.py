@@ -17,7 +17,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from stgraph.evaluation import (
     commit,
     detected_by,
     detection_figures,
+    fuse_detected,
     hardware,
     merge_results,
     results_markdown,
@@ -44,6 +45,7 @@ from stgraph.files import write_atomically
 from stgraph.nn import STGCN, FrameClassifier, stgcn_channels
 from stgraph.objectives import crossclr, skeletonclr
 from stgraph.tasks import (
+    Detected,
     Detection,
     JoinedParts,
     SkeletonDataModule,
@@ -51,6 +53,7 @@ from stgraph.tasks import (
     chunk_store,
     detect,
     fit_task,
+    load_network,
     smooth,
 )
 from stgraph.transforms import RandomShear, RandomTimeCrop, ResampleTime
@@ -61,6 +64,7 @@ IOU = (0.1, 0.3, 0.5)
 #: (SkeletonCLR, as MCC has it too) and CrosSCLR.
 RIVALS = ("neighbours", "stgcn", "skeletonclr", "crossclr")
 STGCNS = RIVALS[1:]
+STREAMS = ("joint", "bone", "joint_motion")
 #: At 7.5 poses a second a window of 7 is about one second, as published (7 poses, 4 of 30 apart).
 QUICK = room.Budget(
     stride=4,
@@ -117,7 +121,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="other sets of the same joints instead of the set's own training recordings",
     )
     parser.add_argument("--share", type=float, default=1.0, help="of labelled pieces (%(default)s)")
-    parser.add_argument("--stream", default="joint", choices=("joint", "bone", "joint_motion"))
+    parser.add_argument("--streams", nargs="+", choices=STREAMS, default=["joint"])
     parser.add_argument("--seeds", type=positive_int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     room.add_budget(parser, QUICK)
@@ -147,6 +151,8 @@ class Study:
             options.set.part(part, options.protocol, arguments) for part in ("train", "val", "test")
         )
         self.names = tuple(self.train.class_names)
+        #: What networks see at the moment.
+        self.stream = "joint"
 
     def corpus(self) -> Any:
         """What encoders learn on without labels, at the set's own rate."""
@@ -158,7 +164,7 @@ class Study:
     def tag(self, setting: str, fold: bool = True) -> str:
         """A name for runs of a setting."""
         others = "+".join(named.key for named in self.options.pretrain_on or ())
-        name = f"{others or self.options.set.key}-{setting}-{self.options.stream}-s{self.seed}"
+        name = f"{others or self.options.set.key}-{setting}-{self.stream}-s{self.seed}"
         return name if self.fold is None or not fold else f"{name}-f{self.fold}"
 
     def encoder(self, setting: str) -> Any:
@@ -178,7 +184,7 @@ class Study:
             self.corpus(),
             self.b,
             setting,
-            self.options.stream,
+            self.stream,
             self.seed,
             {"protocol": self.options.protocol, "fold": self.fold, "others": others},
             prepared,
@@ -200,15 +206,16 @@ class Study:
         epochs = common.passes(1, b.steps, len(corpus), b.batch_size)
         crop = RandomTimeCrop(part=(0.5, 1.0), min_frames=8)
         view = Compose([RandomShear(0.5), crop])
+        stream = "joint" if setting == "crossclr" else self.stream
 
         def make() -> tuple[Any, dict[str, Any]]:
             if setting == "skeletonclr":
                 objective: Any = skeletonclr(self.stgcn(), (view, view), queue_size=512)
             else:
-                encoders = {name: self.stgcn() for name in ("joint", "joint_motion", "bone")}
+                encoders = {name: self.stgcn() for name in STREAMS}
                 objective = crossclr(encoders, (view, view), queue_size=512, mine_from=epochs // 2)
             return objective, {
-                "transform": room.UNTRIMMED.whole("joint"),
+                "transform": room.UNTRIMMED.whole(stream),
                 "optimizer": "sgd",
                 "lr": 0.1,
                 "weight_decay": 1e-4,
@@ -220,8 +227,14 @@ class Study:
             "fold": self.fold,
             **vars(b),
         }
-        folder = self.out / "runs" / self.tag(setting)
-        return common.pretrained(folder, make, corpus, epochs, b.batch_size, self.seed, facts)
+        name = self.tag(setting)
+        if setting == "crossclr":  # one run trains the encoders of all streams
+            name = name.replace(f"-{self.stream}-", "-")
+        folder = self.out / "runs" / name
+        encoder = common.pretrained(folder, make, corpus, epochs, b.batch_size, self.seed, facts)
+        if setting == "crossclr":
+            return load_network(folder / "model" / "streams" / self.stream)
+        return encoder
 
     def labelled(self) -> Any:
         """Pieces of training recordings with labels."""
@@ -241,7 +254,7 @@ class Study:
         task = Detection(
             FrameClassifier(encoder, len(self.names), dropout=0.1),
             self.names,
-            transform=room.UNTRIMMED.whole(self.options.stream),
+            transform=room.UNTRIMMED.whole(self.stream),
             augment=room.turned(room.dims_of(labelled)),
             frame_share=FRAME_SHARE if self.options.preset == "quick" else 1.0,
             optimizer="adamw",
@@ -265,31 +278,44 @@ class Study:
         )
         return task
 
-    def rows(self, setting: str) -> list[ResultRow]:
-        """Figures of a setting on the test recordings."""
-        if setting == "neighbours":
-            transform = room.UNTRIMMED.whole("joint")
-            rival = WindowNeighbours(
-                self.train, len(self.names), self.b.window, self.b.dilation, transform
-            )
+    def rows(self, setting: str) -> Iterator[list[ResultRow]]:
+        """Figures of a setting on the test recordings: of every stream, then of all together."""
+        streams = ["joint"] if setting == "neighbours" else self.options.streams
+        found = []
+        for self.stream in streams:
+            found.append(self.found(setting))
+            yield self.figures(setting, self.stream, *found[-1])
+        if len(streams) > 1:
+            val, test = (fuse_detected(parts) for parts in zip(*found, strict=True))
+            yield self.figures(setting, f"fused{len(streams)}", val, test)
 
-            def score(graph: Any) -> Any:
-                found = rival.score(graph)
-                return found._replace(probability=smooth(found.frame, found.probability, 5))
-
-            val, test = (detected_by(score, part) for part in (self.val, self.test))
-        else:
+    def found(self, setting: str) -> tuple[Detected, Detected]:
+        """What a setting finds in validation and in test recordings."""
+        if setting != "neighbours":
             task = self.detector(setting)
-            val, test = (detect(task, part) for part in (self.val, self.test))
+            return detect(task, self.val), detect(task, self.test)
+        transform = room.UNTRIMMED.whole("joint")
+        rival = WindowNeighbours(
+            self.train, len(self.names), self.b.window, self.b.dilation, transform
+        )
+
+        def score(graph: Any) -> Any:
+            found = rival.score(graph)
+            return found._replace(probability=smooth(found.frame, found.probability, 5))
+
+        return detected_by(score, self.val), detected_by(score, self.test)
+
+    def figures(self, setting: str, stream: str, val: Detected, test: Detected) -> list[ResultRow]:
+        """Rows of the test recordings, segments found as is best in those of validation."""
         finder = choose_finder(val, num_classes=len(self.names))
         figures = detection_figures(test, finder, IOU, len(self.names))
         frames = sum(len(label) for label in test.label)
         return [
-            self.row(setting, name, value, frames if name == "frames" else test.truth.size)
+            self.row(setting, stream, name, value, frames if name == "frames" else test.truth.size)
             for name, value in figures.items()
         ]
 
-    def row(self, setting: str, name: str, value: float, n: int) -> ResultRow:
+    def row(self, setting: str, stream: str, name: str, value: float, n: int) -> ResultRow:
         """One figure; the temporal IoU stands in the setting."""
         metric, _, iou = name.partition("@")
         metric = {"frames": "top1", "2d_ap": "map_a"}.get(metric, metric)
@@ -315,7 +341,7 @@ class Study:
             protocol="loso" if loso else self.options.protocol,
             split="test",
             model=model.get(setting, room.model_name(self.b)),
-            stream=self.options.stream,
+            stream=stream,
             setting=f"{word} ({about})" + (f" fold {self.fold}" if self.fold is not None else ""),
             seed=self.seed,
             metric=metric,
@@ -341,14 +367,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for setting in options.settings:
                 if setting == "neighbours" and seed != options.first_seed:
                     continue  # draws nothing
-                rows = study.rows(setting)
-                table = merge_results(out / TABLE, rows)
-                text = results_markdown(table, "Hi-TRS: action detection")
-                write_atomically(out / "table.md", (text + PUBLISHED).encode())
-                shown = [row for row in rows if row.metric in ("top1", "map_a")]
-                found = {row.setting.split("(")[1]: row for row in shown}
-                line = "  ".join(f"{k.rstrip(')')} {row.value:.3f}" for k, row in found.items())
-                print(f"{setting:12}seed {seed}  {line}", flush=True)
+                for rows in study.rows(setting):
+                    table = merge_results(out / TABLE, rows)
+                    text = results_markdown(table, "Hi-TRS: action detection")
+                    write_atomically(out / "table.md", (text + PUBLISHED).encode())
+                    shown = [row for row in rows if row.metric in ("top1", "map_a")]
+                    found = {row.setting.split("(")[1]: row for row in shown}
+                    line = "  ".join(f"{k.rstrip(')')} {r.value:.3f}" for k, r in found.items())
+                    print(f"{setting:12}{rows[0].stream:13}seed {seed}  {line}", flush=True)
     print(f"{PUBLISHED}\nwritten to {out / TABLE}")
 
 

@@ -11,6 +11,7 @@ from stgraph.evaluation.action_detection import (
     choose_finder,
     detected_by,
     detection_figures,
+    fuse_detected,
 )
 from stgraph.evaluation.comparison import (
     Run,
@@ -141,7 +142,14 @@ protocols = [
     "project",
     "PROJECTIONS",
 ]
-detectors = ["choose_finder", "FINDERS", "detection_figures", "WindowNeighbours", "detected_by"]
+detectors = [
+    "choose_finder",
+    "FINDERS",
+    "detection_figures",
+    "WindowNeighbours",
+    "detected_by",
+    "fuse_detected",
+]
 result_tables = [
     "ResultRow",
     "read_results",

@@ -16,7 +16,14 @@ from stgraph.skeleton import SkeletonGraph, pose_labels
 from stgraph.tasks import Detected, FrameScores, SegmentFinder
 from stgraph.tasks.detection import each_recording, labels_at, true_segments
 
-__all__ = ["FINDERS", "WindowNeighbours", "choose_finder", "detected_by", "detection_figures"]
+__all__ = [
+    "FINDERS",
+    "WindowNeighbours",
+    "choose_finder",
+    "detected_by",
+    "detection_figures",
+    "fuse_detected",
+]
 
 #: What :func:`choose_finder` tries by default.
 FINDERS: tuple[SegmentFinder, ...] = (
@@ -90,6 +97,26 @@ def detection_figures(
             out[f"{name}@{at:g}"] = getattr(scores, name)
     out["2d_ap"] = mean_2d_ap(proposals, found.truth)
     return out
+
+
+def fuse_detected(parts: Sequence[Detected]) -> Detected:
+    """Detectors of several streams as one: the mean of their probabilities.
+
+    Args:
+        parts: What each found in the same recordings.
+
+    Raises:
+        ValueError: if there is none, or they looked at other frames.
+    """
+    if not parts:
+        raise ValueError("'fuse_detected' expected at least one detector (got none)")
+    first, scores = parts[0], []
+    for each in zip(*(part.scores for part in parts), strict=True):
+        if not all(torch.equal(one.frame, each[0].frame) for one in each):
+            raise ValueError("'fuse_detected' expected detectors of the same recordings")
+        share = torch.stack([one.probability for one in each]).mean(dim=0)
+        scores.append(FrameScores(each[0].frame, share))
+    return first._replace(scores=scores)
 
 
 class WindowNeighbours:

@@ -11,6 +11,7 @@ from stgraph.evaluation import (
     choose_finder,
     detected_by,
     detection_figures,
+    fuse_detected,
 )
 from stgraph.metrics import make_segments
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
@@ -67,3 +68,19 @@ def test_recordings_with_nobody_are_legal_to_ask_and_none_is_none_to_learn_from(
     assert len(rival.score(nobody).frame) == 0
     with pytest.raises(ValueError, match="with poses"):
         WindowNeighbours([nobody], 2)
+
+
+def test_streams_together_have_the_mean_of_their_probabilities():
+    frame, label = torch.arange(4), torch.tensor([0, 1, 1, 0])
+    shares = [torch.tensor([[0.9, 0.1]] * 4), torch.tensor([[0.2, 0.8]] * 4)]
+    parts = [
+        Detected([FrameScores(frame, share)], make_segments([0], [1], [1], [2]), [label])
+        for share in shares
+    ]
+    (found,) = fuse_detected(parts).scores
+    torch.testing.assert_close(found.probability, torch.tensor([[0.55, 0.45]] * 4))
+    other = parts[1]._replace(scores=[FrameScores(frame + 1, shares[1])])
+    with pytest.raises(ValueError, match="same recordings"):
+        fuse_detected([parts[0], other])
+    with pytest.raises(ValueError, match="at least one"):
+        fuse_detected([])

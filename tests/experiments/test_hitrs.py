@@ -39,12 +39,15 @@ def test_detection_prints_rivals_and_levels(experiments, shared_path, tmp_path):
 
     path = shared_path("data", "utkinect.tar.xz")
     arguments = ["--set", f"utkinect={path}", "--settings", "neighbours", "stgcn", "all"]
-    arguments += ["skeletonclr", "crossclr"]
+    arguments += ["skeletonclr", "crossclr", "--streams", "joint", "bone"]
     hitrs_detection.main([*arguments, *TINY, "--out", str(tmp_path)])
     found = {row["setting"] for row in rows(tmp_path)}
     contrasts = [f"finetune stgcn {name}" for name in ("skeletonclr", "crossclr")]
     for word in ("knn raw windows", "supervised stgcn", "finetune pretrained all", *contrasts):
         assert {f"{word} (IoU {iou})" for iou in (0.1, 0.3, 0.5)} | {f"{word} (frames)"} <= found
+    streams = {(row["setting"], row["stream"]) for row in rows(tmp_path)}
+    for word in ("supervised stgcn", "finetune pretrained all", *contrasts):
+        assert {(f"{word} (frames)", s) for s in ("joint", "bone", "fused2")} <= streams
     assert "58.4 / 66.3" in (tmp_path / "table.md").read_text()
 
 
