@@ -101,17 +101,20 @@ def recordings_digest(source: Any, part: str = "the recordings") -> str:
         part: What to call recordings that lie in no file.
 
     Raises:
-        RecordingError: if a coordinate is no number; names the recording.
+        RecordingError: if a coordinate or a score is no number; names the recording.
     """
     found = hashlib.sha256()
     first, store = 0, getattr(source, "store", source)
     for indices in source_indices(source).split(4096):  # a loader would draw random numbers
         batch = store.batch(indices)
         bad = ~batch.pos.isfinite().all(dim=1)
+        what = "coordinate" if bool(bad.any()) else "score"
+        if "score" in batch:
+            bad |= ~batch.score.isfinite()
         if bool(bad.any()):
             raise RecordingError(
                 _file(source, part),
-                "a coordinate is no number",
+                f"a {what} is no number",
                 place=_place(source, first + int(batch.batch[bad][0])),
                 remedy="set missing joints to 0 with score 0",
             )

@@ -135,9 +135,16 @@ def without_number(graphs: list[Any]) -> None:
     graphs[5].pos[3, 1] = float("nan")
 
 
+def score_without_number(graphs: list[Any]) -> None:
+    for graph in graphs:
+        graph.score = torch.ones(graph.pos.size(0))
+    graphs[5].score[3] = float("nan")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (score_without_number, "recording 5 (clip5): a score is no number"),
         (label(7), "recording 5 (clip5): its class is 7, and there are 3 class names"),
         (label(-1), "recording 5 (clip5): it has no class (y is -1 or missing)"),
         (label(0.5), "expected one whole number 'y' a recording (got [24] of float32)"),
