@@ -54,6 +54,7 @@ from stgraph.tasks import (
     detect,
     fit_task,
     load_network,
+    save_detection,
     smooth,
 )
 from stgraph.transforms import RandomShear, RandomTimeCrop, ResampleTime
@@ -264,19 +265,23 @@ class Study:
             warmup_epochs=epochs / 20,
         )
         data = SkeletonDataModule(labelled, batch_size=b.finetune_batch_size, check_classes=False)
-        name = f"detect-{self.tag(setting)}-share{self.options.share:g}"
         facts = {"setting": setting, "protocol": self.options.protocol, **vars(b)}
         fit_task(
             task,
             data,
             max_epochs=epochs,
-            out=self.out / "runs" / name,
+            out=self.folder(setting),
             seed=self.seed,
             select="last",
             progress=False,
             facts=facts,
         )
         return task
+
+    def folder(self, setting: str) -> Path:
+        """Folder of a detector."""
+        name = f"detect-{self.tag(setting)}-share{self.options.share:g}"
+        return self.out / "runs" / name
 
     def rows(self, setting: str) -> Iterator[list[ResultRow]]:
         """Figures of a setting on the test recordings: of every stream, then of all together."""
@@ -292,8 +297,12 @@ class Study:
     def found(self, setting: str) -> tuple[Detected, Detected]:
         """What a setting finds in validation and in test recordings."""
         if setting != "neighbours":
-            task = self.detector(setting)
-            return detect(task, self.val), detect(task, self.test)
+            task, facts = self.detector(setting), {"setting": setting, "stream": self.stream}
+            val = detect(task, self.val)
+            # whoever uses the model finds segments as it was measured
+            task.finder = choose_finder(val, num_classes=len(self.names))
+            save_detection(task, self.folder(setting) / "model", facts)
+            return val, detect(task, self.test)
         transform = room.UNTRIMMED.whole("joint")
         rival = WindowNeighbours(
             self.train, len(self.names), self.b.window, self.b.dilation, transform
