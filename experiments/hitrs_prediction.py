@@ -30,9 +30,10 @@ from stgraph.evaluation import (
     labelled_subset,
     markdown_table,
     merge_results,
+    read_results,
     results_markdown,
 )
-from stgraph.files import write_atomically
+from stgraph.files import replacing, write_atomically
 from stgraph.nn import (
     GraphDecoder,
     HiTRS,
@@ -52,6 +53,7 @@ from stgraph.tasks import (
 )
 from stgraph.tasks.data import source_labels
 from stgraph.transforms import BodyUnits, HiTRSAugmentation, RandomRotate
+from stgraph.viz import draw_horizons
 
 TABLE = "table.csv"
 OBSERVED = 10
@@ -356,7 +358,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for share in options.shares:
                 for row in options.rows:
                     keep(study.predicted(row, share))
+    for named in options.sets:
+        draw(out, named)
     print(f"\nwritten to {out / TABLE}")
+
+
+def draw(out: Path, named: common.Named) -> None:
+    """Errors over the horizon of every part of a set, as pictures beside the table."""
+    rows = [row for row in read_results(out / TABLE) if row.dataset == named.key]
+    for part in dict.fromkeys(row.split for row in rows):
+        errors: dict[str, dict[float, list[float]]] = {}
+        for row in rows:
+            method, _, horizon = row.setting.rpartition(", ")
+            if row.split == part and horizon.endswith(" ms"):
+                at = errors.setdefault(method.removeprefix("control "), {})
+                at.setdefault(float(horizon.removesuffix(" ms")), []).append(row.value)
+        figure = draw_horizons(
+            errors,
+            baselines=[name for name in BASELINES if name in errors],
+            title=f"How far predictions are off: {named.key}, {part}",
+        )
+        with replacing(out / f"horizons_{named.key}_{part}.png") as temporary:
+            figure.savefig(temporary, format="png")
 
 
 if __name__ == "__main__":
