@@ -122,6 +122,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="other sets of the same joints instead of the set's own training recordings",
     )
     parser.add_argument("--share", type=float, default=1.0, help="of labelled pieces (%(default)s)")
+    parser.add_argument(
+        "--measure",
+        choices=("val", "test"),
+        default="test",
+        help="val: where segments are chosen too, to choose anything else there",
+    )
     parser.add_argument("--streams", nargs="+", choices=STREAMS, default=["joint"])
     parser.add_argument("--seeds", type=positive_int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -149,7 +155,8 @@ class Study:
         self.options, self.b, self.seed, self.fold, self.out = options, b, seed, fold, out
         arguments = {} if fold is None else {"fold": fold}
         self.train, self.val, self.test = (
-            options.set.part(part, options.protocol, arguments) for part in ("train", "val", "test")
+            options.set.part(part, options.protocol, arguments)
+            for part in ("train", "val", options.measure)
         )
         self.names = tuple(self.train.class_names)
         #: What networks see at the moment.
@@ -348,7 +355,7 @@ class Study:
         return ResultRow(
             dataset=self.options.set.key,
             protocol="loso" if loso else self.options.protocol,
-            split="test",
+            split=self.options.measure,
             model=model.get(setting, room.model_name(self.b)),
             stream=stream,
             setting=f"{word} ({about})" + (f" fold {self.fold}" if self.fold is not None else ""),
