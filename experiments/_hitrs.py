@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,30 +95,6 @@ PAPER = Budget(
     finetune_batch_size=128,
     finetune_lr=4e-4,
 )
-
-
-def add_budget(parser: argparse.ArgumentParser, quick: Budget) -> None:
-    """Options for the fields of :class:`Budget`, which change the preset."""
-    group = parser.add_argument_group("budget")
-    group.add_argument(
-        "--preset",
-        choices=("quick", "paper"),
-        default="quick",
-        help="quick: a small network for two cores; paper: that of the paper (days there)",
-    )
-    for name, value in vars(quick).items():
-        kind = float if isinstance(value, float) else int
-        option = "--" + name.replace("_", "-")
-        group.add_argument(option, type=kind, metavar=common.WORDS[kind])
-
-
-def chosen_budget(options: argparse.Namespace, quick: Budget, paper: Budget) -> Budget:
-    """The preset with what the command line changes."""
-    preset = quick if options.preset == "quick" else paper
-    changes = {
-        name: getattr(options, name) for name in vars(quick) if getattr(options, name) is not None
-    }
-    return replace(preset, **changes)
 
 
 class Preparation(NamedTuple):

@@ -78,6 +78,7 @@ QUICK = room.Budget(
 #: Of the frames of a step so many are learned from: neighbours say much the same.
 FRAME_SHARE = 0.25
 PAPER = replace(room.PAPER, stride=7, dilation=1, finetune_steps=2000, finetune_batch_size=8)
+PRESETS = {"quick": QUICK, "paper": PAPER}
 #: Frames of a piece to train on: eight pieces are the 256 frames of the paper's step.
 PIECE = 32
 #: Frames of a piece to pre-train on.
@@ -131,7 +132,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--streams", nargs="+", choices=STREAMS, default=["joint"])
     parser.add_argument("--seeds", type=positive_int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
-    room.add_budget(parser, QUICK)
+    common.add_budget(parser, PRESETS)
     options = parser.parse_args(arguments)
     if not 0 < options.share <= 1:
         parser.error(f"--share lies in (0, 1] (got {options.share})")
@@ -372,7 +373,7 @@ class Study:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     out = results_folder(options.out, TABLE)
-    b = room.chosen_budget(options, QUICK, PAPER)
+    b = common.chosen_budget(options, PRESETS)
     torch.set_num_threads(1)
     folds: list[int | None] = [None]
     if options.protocol == "leave_one_sequence_out":

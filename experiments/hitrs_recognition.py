@@ -40,7 +40,7 @@ from stgraph.tasks.data import source_labels
 TABLE = "table.csv"
 PROTOCOLS = ("linear", "finetune", "semi")
 STREAMS = ("joint", "bone", "joint_motion")
-QUICK = room.Budget()
+PRESETS = {"quick": room.Budget(), "paper": room.PAPER}
 #: Figures of the paper's table for NTU 60 (cross-subject / cross-view), recalled, to print beside.
 PUBLISHED = "published on NTU RGB+D 60, three streams fine-tuned: 90.0 / 95.7 (not these sets)"
 
@@ -58,7 +58,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS))
     parser.add_argument("--seeds", type=positive_int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
-    room.add_budget(parser, QUICK)
+    common.add_budget(parser, PRESETS)
     return parser.parse_args(arguments)
 
 
@@ -171,7 +171,7 @@ class Study:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     out = results_folder(options.out, TABLE)
-    b = room.chosen_budget(options, QUICK, room.PAPER)
+    b = common.chosen_budget(options, PRESETS)
     torch.set_num_threads(1)
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for named in options.sets:
