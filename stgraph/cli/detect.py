@@ -10,7 +10,7 @@ from typing import Any
 
 from stgraph.cli.parsing import Parser, choosing
 from stgraph.cli.places import check_out_file, check_out_folder
-from stgraph.cli.show import say, table
+from stgraph.cli.show import recording_name, say, table
 
 DESCRIPTION = """Every frame gets a class or background, and frames that belong together
 become actions with a begin, an end and a confidence. Recordings may be hours long: they are
@@ -89,7 +89,7 @@ def run(config: Any) -> None:
     found = []
     for path, graph in _read(config, task):
         if not graph.num_poses:
-            say(f"{_name(path, graph)}: nobody is in it")
+            say(f"{recording_name(path, graph)}: nobody is in it")
             continue
         scores = score_frames(task, graph, config.chunk)
         segments = finder(scores.frame, scores.probability)
@@ -146,10 +146,6 @@ def _labelled(path: Path, labels: Path, format: str | None) -> Any:
     return readers[name](path, labels)
 
 
-def _name(path: Path, graph: Any) -> str:
-    return str(getattr(graph, "name", "") or path.stem)
-
-
 def _seconds(graph: Any, frame: float) -> str:
     """A moment as people read it: seconds where the rate is known, else the frame."""
     fps = getattr(graph, "fps", None)
@@ -172,7 +168,7 @@ def _listed(path: Path, graph: Any, segments: Any, names: Any) -> str:
         ]
         for i in order.tolist()
     ]
-    title = f"{_name(path, graph)}: {len(rows)} action{'s' * (len(rows) != 1)}"
+    title = f"{recording_name(path, graph)}: {len(rows)} action{'s' * (len(rows) != 1)}"
     if not rows:
         return title
     return (
@@ -206,10 +202,10 @@ def _draw(folder: Path, path: Path, graph: Any, segments: Any, scores: Any, name
         num_frames=length,
         fps=None if fps is None else float(fps),
         scores=shares,
-        title=f"Actions in {_name(path, graph)}",
+        title=f"Actions in {recording_name(path, graph)}",
     )
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{_name(path, graph)}.png"
+    file = folder / f"{recording_name(path, graph)}.png"
     with replacing(file) as temporary:
         figure.savefig(temporary, format="png")
     return file
@@ -226,7 +222,7 @@ def _write(path: Path, found: list[Any], names: Any) -> None:
             writer.writerow(
                 [
                     file,
-                    _name(file, graph),
+                    recording_name(file, graph),
                     names[int(segments.label[i]) - 1],
                     f"{float(segments.start[i]):g}",
                     f"{float(segments.end[i]):g}",

@@ -10,7 +10,7 @@ from typing import Any
 
 from stgraph.cli.parsing import Parser, choosing
 from stgraph.cli.places import check_out_file, check_out_folder
-from stgraph.cli.show import say, table
+from stgraph.cli.show import recording_name, say, table
 
 DESCRIPTION = """The last poses of every person are looked at, and the next ones predicted. With
 --hold_back true the end of each recording is kept back and compared with the prediction, beside
@@ -69,7 +69,8 @@ def run(config: Any) -> None:
     for path, graph in _read(config, task):
         seen, truth = _parted(graph, number) if config.hold_back else (graph, None)
         if not seen.num_poses:
-            say(f"{_name(path, graph)}: {'too short to hold back poses' if truth else 'nobody'}")
+            why = "too short to hold back poses" if truth else "nobody"
+            say(f"{recording_name(path, graph)}: {why}")
             continue
         forecast = predict_motion(task, seen, number)
         if not bool(forecast.pos.isfinite().all()):
@@ -95,10 +96,6 @@ def _read(config: Any, task: Any) -> list[tuple[Path, Any]]:
     for path in expand(config.files):
         found += [(path, graph) for graph in read_recordings(path, layout, config.format)]
     return found
-
-
-def _name(path: Path, graph: Any) -> str:
-    return str(getattr(graph, "name", "") or path.stem)
 
 
 def _parted(graph: Any, number: int) -> tuple[Any, Any]:
@@ -138,7 +135,8 @@ def _told(config: Any, path: Path, seen: Any, truth: Any, forecast: Any, task: A
     fps, people = _rate(seen), forecast.num_tracks
     poses = int(forecast.track_length[0])
     horizons = _horizons(config, fps, poses)
-    title = f"{_name(path, seen)}: {people} {'person' if people == 1 else 'people'}, {poses} poses"
+    word = "person" if people == 1 else "people"
+    title = f"{recording_name(path, seen)}: {people} {word}, {poses} poses"
     rows = []
     errors = _errors(seen, truth, forecast, task) if truth is not None else None
     moved = _moved(seen, forecast)
@@ -251,7 +249,8 @@ def _draw(config: Any, path: Path, seen: Any, truth: Any, forecast: Any) -> list
             whole = [t for t in same.tolist() if int(truth.track_length[t]) == poses]
             came = _person(truth, whole[0]) if whole else None
         word = f"-{track}" if forecast.num_tracks > 1 else ""
-        stem, title = f"{_name(path, seen)}{word}", f"How {_name(path, seen)} goes on"
+        name = recording_name(path, seen)
+        stem, title = f"{name}{word}", f"How {name} goes on"
         figure = draw_forecast(before, came, one, horizons_ms=horizons, title=title)
         file = folder / f"{stem}.png"
         with replacing(file) as temporary:
@@ -278,5 +277,5 @@ def _write(path: Path, found: list[Any]) -> None:
                     values = [f"{float(v):.6g}" for v in rows[pose, joint]]
                 values += [""] * (3 - len(values))
                 frame = int(forecast.frame[pose])
-                writer.writerow([file, _name(file, seen), person, frame, name, *values])
+                writer.writerow([file, recording_name(file, seen), person, frame, name, *values])
     write_atomically(path, text.getvalue().encode())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 
 def is_first() -> bool:
@@ -40,3 +42,8 @@ def share(value: float) -> str:
 def count(number: int, what: str) -> str:
     """``1 recording``, ``2 recordings``."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def recording_name(path: Path, graph: Any) -> str:
+    """What to call a recording: its own name, else its file's."""
+    return str(getattr(graph, "name", "") or path.stem)

@@ -60,6 +60,19 @@ def distinct_layouts(batch: SkeletonGraph) -> list[SkeletonLayout]:
     return list(dict.fromkeys(batch.layouts))
 
 
+def check_batch(batch: object) -> None:
+    """Refuses what is no recording.
+
+    Raises:
+        TypeError: saying what an encoder takes.
+    """
+    if not isinstance(batch, SkeletonGraph):
+        raise TypeError(
+            "an encoder expected a SkeletonGraph or a Batch of them, for instance "
+            f"Batch.from_data_list(graphs) (got {type(batch).__name__})"
+        )
+
+
 def check_joints(layout: SkeletonLayout | None, batch: SkeletonGraph, who: str) -> None:
     """Refuses recordings of other joints than those that a network is bound to.
 

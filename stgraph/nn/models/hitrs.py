@@ -22,7 +22,7 @@ from stgraph.nn.hierarchy_levels import HierarchyLevels, zero_ends
 from stgraph.nn.lanes import node_features
 from stgraph.nn.models.stgcn import NodeEmbeddings
 from stgraph.nn.pretrained import PretrainedMixin
-from stgraph.nn.tokens import Tokens, check_joints, distinct_layouts, make_tokens
+from stgraph.nn.tokens import Tokens, check_batch, check_joints, distinct_layouts, make_tokens
 from stgraph.ops import (
     SLACK,
     Windows,
@@ -194,7 +194,7 @@ class HiTRS(PretrainedMixin, nn.Module):
 
     def unpack(self, batch: SkeletonGraph) -> tuple[Tensor, HierarchyPlan]:
         """The tensors that :meth:`core` takes: values of joints [K, C] and a plan."""
-        _check_batch(batch)
+        check_batch(batch)
         batch = self.ends(batch)
         tokens = self.tokens(batch)
         frame = self.frame_plan(batch, tokens)
@@ -290,7 +290,7 @@ class HiTRS(PretrainedMixin, nn.Module):
 
     def levels_of(self, batch: SkeletonGraph) -> HierarchyLevels:
         """What the levels make of a batch, each computed when it is asked for."""
-        _check_batch(batch)
+        check_batch(batch)
         return HierarchyLevels(self, self.ends(batch))
 
     @property
@@ -344,11 +344,3 @@ def _shares(batch: SkeletonGraph, track: Tensor) -> tuple[Tensor, Tensor]:
     weight[here] = person_weights(poses[here], batch.track_batch[here], batch.person[here], b)
     weight = weight * poses / parts.clamp(min=1)
     return weight[track], batch.track_batch[track]
-
-
-def _check_batch(batch: object) -> None:
-    if not isinstance(batch, SkeletonGraph):
-        raise TypeError(
-            "an encoder expected a SkeletonGraph or a Batch of them, for instance "
-            f"Batch.from_data_list(graphs) (got {type(batch).__name__})"
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.token_embedding import PlaceEmbedding, TokenEmbedding
 from stgraph.nn.tokens import (
     Tokens,
+    check_batch,
     check_joints,
     distinct_layouts,
     make_tokens,
@@ -226,12 +227,12 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
 
     def forward(self, batch: SkeletonGraph) -> Tensor:
         """Embeddings [B, D], or logits [B, num_classes]."""
-        _check_batch(batch)
+        check_batch(batch)
         return self.pooled(*self.unpack(batch))
 
     def embed(self, batch: SkeletonGraph) -> Tensor:
         """Embeddings [B, D], also of a network with a classifier; 0 without a found joint."""
-        _check_batch(batch)
+        check_batch(batch)
         x, plan = self.unpack(batch)
         return pool_tokens(self.core(x, plan), plan)
 
@@ -297,11 +298,3 @@ def _joint_share(person: Tensor, site: Tensor) -> Tensor:
         return site.float()
     cell = (person * (site.max() + 1) + site).unique(return_inverse=True)[1]
     return 1.0 / torch.bincount(cell)[cell].float()
-
-
-def _check_batch(batch: Any) -> None:
-    if not isinstance(batch, SkeletonGraph):
-        raise TypeError(
-            "an encoder expected a SkeletonGraph or a Batch of them, for instance "
-            f"Batch.from_data_list(graphs) (got {type(batch).__name__})"
-        )

@@ -15,6 +15,7 @@ from stgraph.nn.lanes import node_features
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan, plan_steps
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.spatial import ConvFactory, SpatialOperator, make_conv
+from stgraph.nn.tokens import check_batch
 from stgraph.ops import pool_poses
 from stgraph.skeleton import (
     Partition,
@@ -314,7 +315,7 @@ class STGCN(PretrainedMixin, nn.Module):
 
     def embed(self, batch: SkeletonGraph) -> Tensor:
         """Embeddings [B, D], also of a network with a classifier."""
-        _check_batch(batch)
+        check_batch(batch)
         if batch.num_poses == 0:
             return self._nothing(batch.num_recordings)
         x, plan = self.unpack(batch)
@@ -323,7 +324,7 @@ class STGCN(PretrainedMixin, nn.Module):
 
     def nodes(self, batch: SkeletonGraph) -> NodeEmbeddings:
         """Embeddings of the nodes that remain after the strides, before pooling."""
-        _check_batch(batch)
+        check_batch(batch)
         x, plan = self.unpack(batch)
         x = self.core(x, plan)
         x = x[0] if plan.edges[0].unrolled else x.transpose(0, 1)
@@ -376,12 +377,3 @@ class STGCN(PretrainedMixin, nn.Module):
     def config_names(cls) -> list[str]:
         """Names of the constructor's arguments."""
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-
-def _check_batch(batch: Any) -> None:
-    if not isinstance(batch, SkeletonGraph):
-        raise TypeError(
-            "an encoder expected a SkeletonGraph or a Batch of them, for instance "
-            f"Batch.from_data_list(graphs) (got {type(batch).__name__}); "
-            "SkeletonGraph.from_dense and stgraph.io.graphs_from_array make them of arrays"
-        )
