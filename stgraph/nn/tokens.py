@@ -69,7 +69,8 @@ def check_batch(batch: object) -> None:
     if not isinstance(batch, SkeletonGraph):
         raise TypeError(
             "an encoder expected a SkeletonGraph or a Batch of them, for instance "
-            f"Batch.from_data_list(graphs) (got {type(batch).__name__})"
+            "SkeletonGraph.from_dense(poses, layout=...) or Batch.from_data_list(graphs) "
+            f"(got {type(batch).__name__})"
         )
 
 
