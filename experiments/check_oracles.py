@@ -25,6 +25,7 @@ from _oracles import (
     masked,
     networks,
     preprocessing,
+    sparse,
     stars,
 )
 from _oracles.cases import Arrays, Result, Watched
@@ -39,6 +40,7 @@ FAMILIES: dict[str, Check] = {
     **{family: partial(contrast.check, family) for family in contrast.FAMILIES},
     **dict.fromkeys(hierarchy.FAMILIES, hierarchy.check),
     **dict.fromkeys(detection.FAMILIES, detection.check),
+    **dict.fromkeys(sparse.FAMILIES, sparse.check),
     **{family: partial(stars.check, family) for family in stars.FAMILIES},
 }
 

@@ -206,6 +206,8 @@ def _from_json(key: str, value: Any) -> Any:
         )
     if isinstance(value, dict):
         return {name: _from_json(name, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_from_json(key, item) for item in value]
     return value
 
 

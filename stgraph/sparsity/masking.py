@@ -1,0 +1,100 @@
+"""Masks over the parameters of a network, learned or fixed, as parametrizations of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from stgraph.sparsity.score_pool import ScorePool
+
+
+class LearnedMask(nn.Module):
+    r"""Multiplies a parameter by a mask that follows scores, straight through.
+
+    .. math:: \hat W = W \odot m, \quad
+        \frac{\partial L}{\partial S} = \frac{\partial L}{\partial \hat W} \odot W, \quad
+        \frac{\partial L}{\partial W} = \frac{\partial L}{\partial \hat W} \odot m
+
+    The scores of what is cut keep their gradient, so that it can come back.
+
+    Args:
+        pool: Decides what is kept.
+        place: Which of its masks this one is.
+        axis: None: one score an entry; else one score for each index along this axis.
+    """
+
+    def __init__(self, pool: ScorePool, place: int, axis: int | None = None) -> None:
+        super().__init__()
+        self.score = pool.scores[place]
+        self.pool, self.place, self.axis = pool, place, axis
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The masked parameter."""
+        mask = self.pool.masks()[self.place].to(weight.dtype)
+        mask = mask + (self.score - self.score.detach())
+        if self.axis is not None:
+            rest = weight.dim() - 1 - self.axis
+            mask = mask.view(-1, *(1 for _ in range(rest)))
+        return weight * mask
+
+
+class FixedMask(nn.Module):
+    """Multiplies a parameter by a mask that stays as it is.
+
+    Args:
+        mask: Which entries are kept, bool, in the parameter's shape.
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask.clone())
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The masked parameter."""
+        return weight * self.mask
+
+
+def masked_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """Name, owner and name there of every parameter that has a mask."""
+    for path, module in model.named_modules():
+        if parametrize.is_parametrized(module):
+            for leaf, layers in list(module.parametrizations.items()):  # type: ignore[union-attr, operator]
+                if any(isinstance(layer, LearnedMask | FixedMask) for layer in layers):
+                    yield f"{path}.{leaf}".lstrip("."), module, leaf
+
+
+def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
+    """Lets parameters of a network, by their names, be zero wherever a mask is False, in place.
+
+    Training goes on below the masks; :func:`bake_masks` makes a plain network of it.
+
+    Raises:
+        ValueError: if a name is no parameter of the network, or a mask has another shape.
+    """
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters:
+            raise ValueError(f"{type(model).__name__} has no parameter {name!r} to mask")
+        if mask.shape != parameters[name].shape:
+            raise ValueError(
+                f"the mask of {name!r} has the shape {list(mask.shape)} and the parameter "
+                f"{list(parameters[name].shape)}"
+            )
+    for name, mask in masks.items():
+        owner, _, leaf = name.rpartition(".")
+        keep = FixedMask(mask.bool().to(parameters[name].device))
+        parametrize.register_parametrization(model.get_submodule(owner), leaf, keep, unsafe=True)
+    return model
+
+
+@torch.no_grad()
+def bake_masks(model: nn.Module) -> nn.Module:
+    """Writes zeros where masks cut and takes the masks away, in place: a plain network again."""
+    for _, module, leaf in list(masked_parameters(model)):
+        parametrize.remove_parametrizations(module, leaf, leave_parametrized=True)
+    return model
