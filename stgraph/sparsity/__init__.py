@@ -15,7 +15,6 @@ from stgraph.sparsity.masking import (
     LearnedMask,
     apply_masks,
     bake_masks,
-    masked_parameters,
 )
 from stgraph.sparsity.prunable import PrunableWeight, PrunableWeights, prunable_weights
 from stgraph.sparsity.published import PUBLISHED_SCHEDULE, load_published_sparse
@@ -31,7 +30,6 @@ masks = [
     "FixedMask",
     "apply_masks",
     "bake_masks",
-    "masked_parameters",
 ]
 tickets = [
     "find_tickets",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,15 +60,6 @@ class FixedMask(nn.Module):
         return weight * self.mask
 
 
-def masked_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """Name, owner and name there of every parameter that has a mask."""
-    for path, module in model.named_modules():
-        if parametrize.is_parametrized(module):
-            for leaf, layers in list(module.parametrizations.items()):  # type: ignore[union-attr, operator]
-                if any(isinstance(layer, LearnedMask | FixedMask) for layer in layers):
-                    yield f"{path}.{leaf}".lstrip("."), module, leaf
-
-
 def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     """Lets parameters of a network, by their names, be zero wherever a mask is False, in place.
 
@@ -95,6 +87,24 @@ def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
 @torch.no_grad()
 def bake_masks(model: nn.Module) -> nn.Module:
     """Writes zeros where masks cut and takes the masks away, in place: a plain network again."""
-    for _, module, leaf in list(masked_parameters(model)):
-        parametrize.remove_parametrizations(module, leaf, leave_parametrized=True)
+    for module in list(model.modules()):
+        if not parametrize.is_parametrized(module):
+            continue
+        layers: Any = module.parametrizations
+        ours = [leaf for leaf, masks in layers.items() if _is_mask(masks)]
+        if len(ours) < len(layers):
+            for leaf in ours:
+                parametrize.remove_parametrizations(module, leaf, leave_parametrized=True)
+            continue
+        values = {leaf: getattr(module, leaf).detach().clone() for leaf in ours}
+        trained = {leaf: layers[leaf].original.requires_grad for leaf in ours}
+        # torch would take the properties off the class, which copies of the module share
+        module.__class__ = type(module).__bases__[0]
+        del module.parametrizations
+        for leaf, value in values.items():
+            module.register_parameter(leaf, nn.Parameter(value, requires_grad=trained[leaf]))
     return model
+
+
+def _is_mask(layers: Any) -> bool:
+    return any(isinstance(layer, LearnedMask | FixedMask) for layer in layers)

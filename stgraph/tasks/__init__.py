@@ -50,10 +50,18 @@ from stgraph.tasks.saving import (
 from stgraph.tasks.saving_detection import load_detection, save_detection
 from stgraph.tasks.saving_prediction import load_prediction, save_prediction
 from stgraph.tasks.segmenting import SegmentFinder, finder_options, smooth, suppress
+from stgraph.tasks.sparse_recognition import SparseRecognition
 from stgraph.tasks.specs import build_transform, describe_transform
 
 pretraining_tasks = ["Pretraining", "JoinedParts", "StoreSubset"]
-recognising = ["TrainingTask", "Recognition", "SkeletonDataModule", "fit_task", "FitResult"]
+recognising = [
+    "TrainingTask",
+    "Recognition",
+    "SparseRecognition",
+    "SkeletonDataModule",
+    "fit_task",
+    "FitResult",
+]
 predictions_of_classes = ["predict_logits", "predict_views", "Predictions", "evaluate_recognition"]
 detecting = [
     "Detection",

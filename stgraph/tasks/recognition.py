@@ -161,6 +161,10 @@ class Recognition(TrainingTask):
         )
         return losses.mean()
 
+    def answers(self, batch: SkeletonGraph) -> list[Tensor]:
+        """Logits [B, C] that training compares with the labels, one loss each."""
+        return [self.model(batch)]
+
     # --- training ---------------------------------------------------------------------------------
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.class_weight == "balanced":
@@ -170,12 +174,14 @@ class Recognition(TrainingTask):
     def training_step(self, batch: SkeletonGraph, batch_idx: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.step_seed(batch_idx, 1))
         batch = self.prepare(batch, generator, train=True)
-        logits = self.model(batch)
+        answers = self.answers(batch)
         has_pose = batch.poses_per_recording > 0
         if not bool(has_pose.any()):
             # every parameter takes part, or other processes would wait for its gradient
-            return sum((p.sum() * 0.0 for p in self.model.parameters()), logits.sum() * 0.0)
-        loss = self.loss(logits[has_pose], batch.y[has_pose])
+            nothing = torch.stack([logits.sum() * 0.0 for logits in answers]).sum()
+            return sum((p.sum() * 0.0 for p in self.model.parameters()), nothing)
+        y = batch.y[has_pose]
+        loss = torch.stack([self.loss(logits[has_pose], y) for logits in answers]).sum()
         self.train_loss.update(loss.detach(), has_pose.sum())
         return loss
 

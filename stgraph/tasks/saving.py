@@ -15,6 +15,7 @@ import stgraph.objectives
 from stgraph.files import replacing, write_atomically
 from stgraph.nn import PretrainedMixin
 from stgraph.objectives import MaskedReconstruction, MaskTokens
+from stgraph.sparsity import SparseAssembly
 from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.specs import build_part, build_transform, describe_part, describe_transform
@@ -49,13 +50,13 @@ def load_network(folder: str | Path, **changes: Any) -> Any:
     Raises:
         ValueError: if the folder holds no network of ours.
     """
-    network = load_module(folder, stgraph.nn.encoders, **changes)
+    network = load_module(folder, [*stgraph.nn.encoders, SparseAssembly.__name__], **changes)
     check_weights(network, folder)
     return network
 
 
 def load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any:
-    """A module of :mod:`stgraph.nn` that is one of those named.
+    """A module of :mod:`stgraph.nn`, or an assembly, that is one of those named.
 
     Args:
         folder: As ``from_pretrained`` takes it.
@@ -72,14 +73,18 @@ def load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any
         name = json.loads(file.read_text("utf-8"))["model"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{str(file)!r} does not describe a network") from None
-    known = [n for n in names if hasattr(getattr(stgraph.nn, n), "from_pretrained")]
+    kinds = {n: getattr(stgraph.nn, n, SparseAssembly) for n in names}
+    known = [n for n, kind in kinds.items() if hasattr(kind, "from_pretrained")]
     if name not in known:
         raise ValueError(f"{str(file)!r} describes a {name!r}; known are {', '.join(known)}")
-    return getattr(stgraph.nn, name).from_pretrained(folder, **changes)
+    return kinds[name].from_pretrained(folder, **changes)
 
 
 def save_recognition(
-    task: Recognition, folder: str | Path, facts: Mapping[str, Any] | None = None
+    task: Recognition,
+    folder: str | Path,
+    facts: Mapping[str, Any] | None = None,
+    network: Any = None,
 ) -> None:
     """Writes ``config.json``, ``model.safetensors`` and ``task.json``.
 
@@ -90,11 +95,12 @@ def save_recognition(
         task: The trained task; its network has ``save_pretrained``.
         folder: Where to.
         facts: Anything else worth knowing that JSON can hold (data set, stream, recipe).
+        network: What the task's network has become, to be saved instead of it.
 
     Raises:
         ValueError: if the network cannot be saved.
     """
-    network = task.network
+    network = task.network if network is None else network
     if not isinstance(network, PretrainedMixin):
         raise ValueError(f"a {type(network).__name__} has no 'save_pretrained'")
     network.save_pretrained(folder)
