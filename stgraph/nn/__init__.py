@@ -56,7 +56,7 @@ from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
 from stgraph.nn.pose_embeddings import embed_poses, pose_channels
 from stgraph.nn.pose_layers import POSE_LAYERS, GATLayer, GCNLayer, GINLayer
-from stgraph.nn.pretrained import PretrainedMixin, StateDictMismatch
+from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.published import (
     HiTRSParts,
     MAMPParts,
@@ -69,6 +69,7 @@ from stgraph.nn.published import (
     to_published,
 )
 from stgraph.nn.spatial import Edges, SpatialOperator, make_conv
+from stgraph.nn.state import StateDictMismatch
 from stgraph.nn.temporal import PoseNorm, Shortcut, TemporalConv
 from stgraph.nn.token_embedding import PlaceEmbedding, TokenEmbedding
 from stgraph.nn.tokens import (

@@ -12,47 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from stgraph.files import replacing
+from stgraph.nn.sparse_state import pack_zeros, unpack_zeros
+from stgraph.nn.state import check_state_dict
 from stgraph.skeleton import Partition, PartitionStrategy, SkeletonLayout
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
-
-
-class StateDictMismatch(ValueError):
-    """Weights that do not fit a network; the message lists what does not."""
-
-
-def check_state_dict(
-    expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], source: str
-) -> None:
-    """Compares names and shapes strictly, and that fractions come from fractions.
-
-    Raises:
-        StateDictMismatch: with every name that is missing, left over, of another shape or kind.
-    """
-    missing = [key for key in expected if key not in given]
-    unknown = [key for key in given if key not in expected]
-    shapes = [
-        f"{key}: {list(given[key].shape)} instead of {list(expected[key].shape)}"
-        for key in expected
-        if key in given and given[key].shape != expected[key].shape
-    ]
-    kinds = [
-        f"{key}: {given[key].dtype} instead of {expected[key].dtype}"
-        for key in expected
-        if key in given and expected[key].is_floating_point() and not given[key].is_floating_point()
-    ]
-    if missing or unknown or shapes or kinds:
-        lines = [f"the weights of {source} do not fit this network:"]
-        for title, names in (
-            ("missing", missing),
-            ("not in the network", unknown),
-            ("other shapes", shapes),
-            ("other kinds of numbers", kinds),
-        ):
-            if names:
-                lines.append(f"  {title} ({len(names)}): {', '.join(names)}")
-        raise StateDictMismatch("\n".join(lines))
 
 
 class PretrainedMixin:
@@ -61,8 +26,12 @@ class PretrainedMixin:
 
     config: dict[str, Any]
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save_pretrained(self, folder: str | Path, pack: bool = False) -> None:
         """Writes ``config.json`` and ``model.safetensors``, each whole or not at all.
+
+        Args:
+            folder: Where to.
+            pack: Zeros of sparse weights take no room in the file.
 
         Raises:
             ValueError: if an argument of the constructor cannot be written down.
@@ -74,6 +43,7 @@ class PretrainedMixin:
             config[key] = _to_json(key, partition if key == "partition" else value)
         assert isinstance(self, torch.nn.Module)
         state = {k: v.detach().contiguous().cpu() for k, v in self.state_dict().items()}
+        state = pack_zeros(state) if pack else state
         text = json.dumps(config, indent=1) + "\n"
         with replacing(folder / WEIGHTS_NAME) as temporary:
             save_file(state, temporary, metadata={"format": "pt"})
@@ -160,6 +130,7 @@ class PretrainedMixin:
         ) as e:
             raise ValueError(f"{str(config_path)!r} does not describe a {name}: {e}") from None
         assert isinstance(model, torch.nn.Module)
+        state = unpack_zeros(state, model.state_dict(), repr(str(weights_path)))
         check_state_dict(model.state_dict(), state, str(weights_path))
         model.load_state_dict(state)
         return model

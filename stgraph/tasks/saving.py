@@ -85,6 +85,7 @@ def save_recognition(
     folder: str | Path,
     facts: Mapping[str, Any] | None = None,
     network: Any = None,
+    pack: bool = False,
 ) -> None:
     """Writes ``config.json``, ``model.safetensors`` and ``task.json``.
 
@@ -96,6 +97,7 @@ def save_recognition(
         folder: Where to.
         facts: Anything else worth knowing that JSON can hold (data set, stream, recipe).
         network: What the task's network has become, to be saved instead of it.
+        pack: Zeros of sparse weights take no room in the file.
 
     Raises:
         ValueError: if the network cannot be saved.
@@ -103,7 +105,7 @@ def save_recognition(
     network = task.network if network is None else network
     if not isinstance(network, PretrainedMixin):
         raise ValueError(f"a {type(network).__name__} has no 'save_pretrained'")
-    network.save_pretrained(folder)
+    network.save_pretrained(folder, pack)
     layout = getattr(network, "layout", None)
     description = {
         "task": "recognition",

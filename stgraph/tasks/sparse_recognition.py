@@ -110,7 +110,7 @@ class SparseRecognition(Recognition):
             return None
         from stgraph.tasks.saving import save_recognition
 
-        save_recognition(self, folder, facts, network=network)
+        save_recognition(self, folder, facts, network=network, pack=True)
         return folder
 
 

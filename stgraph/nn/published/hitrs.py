@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from stgraph.nn.models import HiTRS
-from stgraph.nn.pretrained import StateDictMismatch, check_state_dict
 from stgraph.nn.published.files import bare_names, read_state_dict
 from stgraph.nn.published.weights import Weight, layer, rows, to_ours, to_theirs, units
+from stgraph.nn.state import StateDictMismatch, check_state_dict
 from stgraph.skeleton import SkeletonLayout, resolve_layout
 
 LAYOUTS = {25: "kinect_v2_25", 20: "kinect_v1_20"}

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from stgraph.nn.conv import CTRGraphConv, STGraphConv
 from stgraph.nn.models import STGCN
-from stgraph.nn.pretrained import StateDictMismatch, check_state_dict
 from stgraph.nn.published.ctrgcn import PublishedCTRGCN
 from stgraph.nn.published.files import bare_names, read_state_dict
 from stgraph.nn.published.format import Options, PublishedFormat
@@ -19,6 +18,7 @@ from stgraph.nn.published.kth import KTHSTGCN
 from stgraph.nn.published.original import OriginalSTGCN
 from stgraph.nn.published.pyskl import PYSKL
 from stgraph.nn.published.weights import State, Weight, to_ours, to_theirs
+from stgraph.nn.state import StateDictMismatch, check_state_dict
 from stgraph.skeleton import SkeletonLayout
 
 FORMATS: tuple[PublishedFormat, ...] = (OriginalSTGCN(), PYSKL(), PublishedCTRGCN(), KTHSTGCN())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stgraph.nn.pretrained import StateDictMismatch
+from stgraph.nn.state import StateDictMismatch
 from stgraph.skeleton import Partition, SkeletonLayout, resolve_layout
 
 State = Mapping[str, Tensor]
