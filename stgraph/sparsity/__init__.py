@@ -15,6 +15,7 @@ from stgraph.sparsity.masking import (
     LearnedMask,
     apply_masks,
     bake_masks,
+    has_masks,
 )
 from stgraph.sparsity.prunable import PrunableWeight, PrunableWeights, prunable_weights
 from stgraph.sparsity.published import PUBLISHED_SCHEDULE, load_published_sparse
@@ -30,6 +31,7 @@ masks = [
     "FixedMask",
     "apply_masks",
     "bake_masks",
+    "has_masks",
 ]
 tickets = [
     "find_tickets",

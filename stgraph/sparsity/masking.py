@@ -106,5 +106,10 @@ def bake_masks(model: nn.Module) -> nn.Module:
     return model
 
 
+def has_masks(model: nn.Module) -> bool:
+    """Whether any parameter of a network has a mask."""
+    return any(isinstance(module, LearnedMask | FixedMask) for module in model.modules())
+
+
 def _is_mask(layers: Any) -> bool:
     return any(isinstance(layer, LearnedMask | FixedMask) for layer in layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import stgraph.objectives
 from stgraph.files import replacing, write_atomically
 from stgraph.nn import PretrainedMixin
 from stgraph.objectives import MaskedReconstruction, MaskTokens
-from stgraph.sparsity import SparseAssembly
+from stgraph.sparsity import SparseAssembly, bake_masks, has_masks
 from stgraph.tasks.pretraining import Pretraining
 from stgraph.tasks.recognition import Recognition
 from stgraph.tasks.specs import build_part, build_transform, describe_part, describe_transform
@@ -81,31 +82,29 @@ def load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any
 
 
 def save_recognition(
-    task: Recognition,
-    folder: str | Path,
-    facts: Mapping[str, Any] | None = None,
-    network: Any = None,
-    pack: bool = False,
+    task: Recognition, folder: str | Path, facts: Mapping[str, Any] | None = None
 ) -> None:
     """Writes ``config.json``, ``model.safetensors`` and ``task.json``.
 
-    The weights are those that predict: the average where there is one. A transform that is none of
+    The weights are those that predict: the average where there is one, and zeros where a mask cuts,
+    which take no room. A transform that is none of
     :mod:`stgraph.transforms` is noted by its name and has to be given again when loading.
 
     Args:
         task: The trained task; its network has ``save_pretrained``.
         folder: Where to.
         facts: Anything else worth knowing that JSON can hold (data set, stream, recipe).
-        network: What the task's network has become, to be saved instead of it.
-        pack: Zeros of sparse weights take no room in the file.
 
     Raises:
         ValueError: if the network cannot be saved.
     """
-    network = task.network if network is None else network
+    network = task.network
+    masked = has_masks(network)
+    if masked:
+        network = bake_masks(copy.deepcopy(network))
     if not isinstance(network, PretrainedMixin):
         raise ValueError(f"a {type(network).__name__} has no 'save_pretrained'")
-    network.save_pretrained(folder, pack)
+    network.save_pretrained(folder, pack=masked)
     layout = getattr(network, "layout", None)
     description = {
         "task": "recognition",

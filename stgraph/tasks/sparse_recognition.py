@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stgraph.nn import PretrainedMixin
 from stgraph.skeleton import SkeletonGraph
 from stgraph.sparsity import LearnedMask, SparseAssembly, SparseGenerator, bake_masks
 from stgraph.tasks.recognition import Recognition
@@ -104,14 +103,9 @@ class SparseRecognition(Recognition):
 
     # --- afterwards -------------------------------------------------------------------------------
     def save(self, folder: Path, facts: dict[str, Any] | None) -> Path | None:
-        """Writes the plain network and the task, as :class:`Recognition` does."""
-        network = self.final_network()
-        if not isinstance(network, PretrainedMixin):
-            return None
-        from stgraph.tasks.saving import save_recognition
-
-        save_recognition(self, folder, facts, network=network, pack=True)
-        return folder
+        """Writes the plain network at its final sparsity and the task."""
+        self.at(1.0)
+        return super().save(folder, facts)
 
 
 def _masks(network: nn.Module) -> Iterator[LearnedMask]:
