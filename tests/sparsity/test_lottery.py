@@ -16,6 +16,7 @@ from stgraph.sparsity import (
     random_masks,
     sparsity_of,
 )
+from stgraph.tasks import Recognition, load_recognition, save_recognition
 from stgraph.testing import random_batch
 from tests.sparsity.networks import BODY, LENGTHS, NETWORKS
 
@@ -121,3 +122,14 @@ def test_masks_that_do_not_fit_are_refused():
         apply_masks(model, {"nothing": torch.ones(2, dtype=torch.bool)})
     with pytest.raises(ValueError, match="shape"):
         apply_masks(model, {name: torch.ones(2, dtype=torch.bool)})
+
+
+def test_a_task_saves_what_its_masks_leave(generator, tmp_path):
+    model = NETWORKS["STGCN"]()
+    apply_masks(model, magnitude_masks(model, 0.6))
+    save_recognition(Recognition(model, 4), tmp_path)
+    loaded = load_recognition(tmp_path).network
+    assert sum(int((p == 0).sum()) for p in loaded.parameters()) > 0
+    graphs = random_batch(LENGTHS, BODY, generator=generator)
+    with torch.no_grad():
+        assert torch.equal(loaded.eval()(graphs), model.eval()(graphs))
