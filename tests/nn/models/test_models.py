@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stgraph import CTRGCN, STGCN, SkeletonLayout, STGCNPlusPlus
+from stgraph import AAGCN, CTRGCN, DGSTGCN, STGCN, SkeletonLayout, STGCNPlusPlus
 from stgraph.nn import stage_channels, stgcn_channels
 from stgraph.testing import (
     assert_close,
@@ -24,6 +24,8 @@ MODELS = {
     "STGCN": lambda: STGCN(3, 4, BODY, channels=[4, 8], temporal_kernel=3),
     "STGCNPlusPlus": lambda: STGCNPlusPlus(3, 4, BODY, channels=[6], strides=[2]),
     "CTRGCN": lambda: CTRGCN(3, 4, BODY, channels=[8], strides=[2]),
+    "AAGCN": lambda: AAGCN(3, 4, BODY, channels=[8], strides=[2]),
+    "DGSTGCN": lambda: DGSTGCN(3, 4, BODY, channels=[16], strides=[2]),
 }
 RAGGED = ([[7], [30, 4]], [[3, 9], [20], [2, 5, 8]], [[12, 40], [33]])
 
@@ -75,9 +77,9 @@ def test_a_network_survives_pickling_and_printing(name, generator):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_trains(name, generator):
     model = MODELS[name]().train()
-    for block in model.blocks:
-        if hasattr(block.spatial.conv, "alpha"):
-            nn.init.constant_(block.spatial.conv.alpha, 0.5)  # at 0 relations have no gradient
+    for parameter in model.parameters():
+        if not bool(parameter.any()):
+            nn.init.constant_(parameter, 0.05)  # at 0 what lies before it has no gradient
     model(random_batch([[9, 4], [6]], BODY, generator=generator)).square().sum().backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None or not bool(p.grad.any())]
     # a bias before a batch norm moves nothing
