@@ -138,7 +138,8 @@ class AdaptiveGraphConv(MessagePassing):
         poses = chunks.length[:, None, None, None].to(x.dtype)
         adapted = self.alpha * torch.tanh(products / (r * poses))
         if edge_type.numel() < k * v * v:
-            adapted = adapted * blank.index_put(place, torch.ones_like(edge_weight), True)
+            ones = x.new_ones(edge_type.numel())
+            adapted = adapted * blank.index_put(place, ones, accumulate=True)
         # sums first, as published: the input of a network has fewer channels than its output
         sums = shared_topology_aggregate(x, adjacency + adapted, chunks)
         weight = self.weight.view(k, self.out_channels, -1).transpose(0, 1).flatten(1)

@@ -94,6 +94,8 @@ def test_published_sizes_have_the_published_number_of_parameters():
     assert round(count(STGCN(3, 60, "kinect_v2_25")) / 1e6, 1) == 3.1
     assert round(count(STGCNPlusPlus(3, 60, "kinect_v2_25")) / 1e6, 1) == 1.4
     assert round(count(CTRGCN(3, 60, "kinect_v2_25")) / 1e6, 1) == 1.4
+    # and mmaction2's 3.5 M of AAGCN without attention, which it calls 2s-AGCN
+    assert round(count(AAGCN(3, 60, "kinect_v2_25", attention=False)) / 1e6, 1) == 3.5
 
 
 def test_channels_follow_the_papers():
@@ -112,6 +114,38 @@ def test_ctrgcn_starts_with_its_graph_units_as_shortcuts():
     for block in model.blocks:
         assert bool((block.norm1.weight == 1e-6).all())
         assert float(block.spatial.conv.alpha.detach()) == 0.0
+
+
+def test_aagcn_starts_with_its_graph_units_as_shortcuts():
+    model = AAGCN(3, 4, BODY, channels=[8, 16])
+    for block in model.blocks:
+        assert bool((block.norm1.weight == 1e-6).all())
+        assert float(block.spatial.conv.alpha.detach()) == 0.0
+    bare = AAGCN(3, 4, BODY, channels=[8, 16], attention=False)
+    assert all(block.attention is None for block in bare.blocks)
+
+
+def test_the_units_of_dg_stgcn_start_from_one_random_graph_between_all_joints():
+    model = DGSTGCN(3, 4, "kinect_v2_25", channels=[16, 16])
+    first, second = (block.spatial.adjacency.detach() for block in model.blocks)
+    assert first.shape == (8, 25, 25)
+    assert torch.equal(first, second)
+    assert float(first.mean()) == pytest.approx(0.04, abs=0.002)
+    assert float(first.std()) == pytest.approx(0.02, abs=0.002)
+
+
+@pytest.mark.parametrize(("kind", "message"), [(AAGCN, "attention to joints"), (DGSTGCN, "graphs")])
+def test_networks_that_weigh_joints_need_a_layout(kind, message):
+    with pytest.raises(ValueError, match=message):
+        kind(3, 2, None, channels=[8])
+
+
+def test_aagcn_without_attention_takes_any_layout(generator):
+    own = {"attention": False, "adaptive": None, "data_norm": "channel", "partition": "spatial"}
+    model = AAGCN(3, 2, None, channels=[8, 8], **own).eval()
+    layouts = [BODY, "kinect_v1_20"]
+    batch = random_batch([[5, 2], [4]], layouts, generator=generator)
+    assert model(batch).shape == (2, 2)
 
 
 def test_the_first_unit_has_a_shortcut_where_it_is_asked_for():
