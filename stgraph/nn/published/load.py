@@ -161,7 +161,7 @@ def _table_of(model: STGCN) -> list[Weight]:
     form: PublishedFormat
     if convs == {CTRGraphConv} and block == "stgcn++":
         form = CTR
-    elif convs == {AdaptiveGraphConv} and kinds == {AAGCNBlock}:
+    elif convs == {AdaptiveGraphConv} and kinds == {AAGCNBlock} and model.layout is not None:
         form = AAGCN
     elif convs == {DynamicGroupGraphConv} and kinds == {DGSTGCNBlock}:
         form = DGSTGCN
