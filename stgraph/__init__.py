@@ -6,9 +6,13 @@ PyG batch, partition strategies label its edges, and message-passing networks su
 """
 
 from stgraph.nn import (
+    AAGCN,
     CTRGCN,
+    DGSTGCN,
     STGCN,
+    AdaptiveGraphConv,
     CTRGraphConv,
+    DynamicGroupGraphConv,
     HiTRS,
     SkeletonTransformer,
     STGCNPlusPlus,
@@ -51,10 +55,14 @@ networks = [
     "STGCN",
     "STGCNPlusPlus",
     "CTRGCN",
+    "AAGCN",
+    "DGSTGCN",
     "SkeletonTransformer",
     "HiTRS",
     "STGraphConv",
     "CTRGraphConv",
+    "AdaptiveGraphConv",
+    "DynamicGroupGraphConv",
     "load_published",
 ]
 

@@ -5,8 +5,15 @@ convolution. An encoder unpacks a batch once and calls a core that takes tensors
 core compiles and exports.
 """
 
-from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock, STGCNPlusPlusBlock
-from stgraph.nn.conv import CTRGraphConv, STGraphConv
+from stgraph.nn.blocks import (
+    AAGCNBlock,
+    DGSTGCNBlock,
+    PlainBlock,
+    PreActivationBlock,
+    STGCNBlock,
+    STGCNPlusPlusBlock,
+)
+from stgraph.nn.conv import AdaptiveGraphConv, CTRGraphConv, DynamicGroupGraphConv, STGraphConv
 from stgraph.nn.data_norm import JointNorm, PersonJointNorm
 from stgraph.nn.hierarchy import (
     ClipTransformer,
@@ -19,9 +26,12 @@ from stgraph.nn.hierarchy import (
 )
 from stgraph.nn.hierarchy_levels import HierarchyLevels
 from stgraph.nn.joint_identity import GraphJointEmbedding, JointEmbedding
+from stgraph.nn.joint_skeleton_temporal import JointSkeletonTemporalConv
 from stgraph.nn.lanes import Lanes, make_lanes
 from stgraph.nn.models import (
+    AAGCN,
     CTRGCN,
+    DGSTGCN,
     LEVELS,
     STGCN,
     STRL,
@@ -70,6 +80,7 @@ from stgraph.nn.published import (
 )
 from stgraph.nn.spatial import Edges, SpatialOperator, make_conv
 from stgraph.nn.state import StateDictMismatch
+from stgraph.nn.stc_attention import STCAttention
 from stgraph.nn.temporal import PoseNorm, Shortcut, TemporalConv
 from stgraph.nn.token_embedding import PlaceEmbedding, TokenEmbedding
 from stgraph.nn.tokens import (
@@ -82,11 +93,13 @@ from stgraph.nn.tokens import (
 )
 from stgraph.nn.transformer import TransformerBlock, TransformerStack
 
-convolutions = ["STGraphConv", "CTRGraphConv"]
+convolutions = ["STGraphConv", "CTRGraphConv", "AdaptiveGraphConv", "DynamicGroupGraphConv"]
 layers = [
     "SpatialOperator",
     "TemporalConv",
     "MultiBranchTemporalConv",
+    "JointSkeletonTemporalConv",
+    "STCAttention",
     "PoseNorm",
     "JointNorm",
     "PersonJointNorm",
@@ -113,11 +126,20 @@ transformer_layers = [
     "JointEmbedding",
     "GraphJointEmbedding",
 ]
-space_time_blocks = ["STGCNBlock", "PlainBlock", "PreActivationBlock", "STGCNPlusPlusBlock"]
+space_time_blocks = [
+    "STGCNBlock",
+    "PlainBlock",
+    "PreActivationBlock",
+    "STGCNPlusPlusBlock",
+    "AAGCNBlock",
+    "DGSTGCNBlock",
+]
 encoders = [
     "STGCN",
     "STGCNPlusPlus",
     "CTRGCN",
+    "AAGCN",
+    "DGSTGCN",
     "SkeletonTransformer",
     "SkeletonGIN",
     "STRL",

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stgraph.nn.joint_skeleton_temporal import JointSkeletonTemporalConv
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.spatial import Edges, SpatialOperator
+from stgraph.nn.stc_attention import STCAttention
 from stgraph.nn.temporal import PoseNorm, Shortcut, TemporalConv
 from stgraph.ops import TemporalPlan
 
@@ -159,6 +161,9 @@ class STGCNPlusPlusBlock(nn.Module):
         branches: Arguments of :class:`MultiBranchTemporalConv`; None for one temporal convolution.
     """
 
+    #: What :attr:`branches` are the arguments of.
+    branched: ClassVar[type[nn.Module]] = MultiBranchTemporalConv
+
     def __init__(
         self,
         spatial: SpatialOperator,
@@ -179,9 +184,7 @@ class STGCNPlusPlusBlock(nn.Module):
         if branches is None:
             self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
         else:
-            self.temporal = MultiBranchTemporalConv(
-                out_channels, out_channels, stride=stride, **branches
-            )
+            self.temporal = self.branched(out_channels, out_channels, stride=stride, **branches)
         self.norm2 = PoseNorm(out_channels)
         self.dropout = nn.Dropout(dropout)
         self.shortcut = Shortcut(in_channels, out_channels, stride) if residual else None
@@ -194,3 +197,58 @@ class STGCNPlusPlusBlock(nn.Module):
     def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         y = self.dropout(self.norm2(self.temporal(self.unit(x, edges, plan), plan)))
         return F.relu(y if self.shortcut is None else y + self.shortcut(x, plan))
+
+
+class AAGCNBlock(STGCNPlusPlusBlock):
+    r"""The block of AAGCN: (graph, BN; plus inner shortcut; ReLU; attention), (temporal, BN,
+    dropout); plus shortcut; ReLU.
+
+    Args:
+        spatial: The spatial operator, in_channels to out_channels.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        stride: Stride along time.
+        temporal_kernel: Taps of the temporal convolution.
+        dropout: Probability of dropout.
+        residual: Add a shortcut.
+        branches: Arguments of :class:`MultiBranchTemporalConv`; None for one temporal convolution.
+        attended_joints: Joints that :class:`STCAttention` weighs; None for no attention.
+    """
+
+    def __init__(
+        self,
+        spatial: SpatialOperator,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        temporal_kernel: int = 9,
+        dropout: float = 0.0,
+        residual: bool = True,
+        branches: Mapping[str, Any] | None = None,
+        attended_joints: int | None = None,
+    ) -> None:
+        super().__init__(
+            spatial,
+            in_channels,
+            out_channels,
+            stride,
+            temporal_kernel,
+            dropout,
+            residual,
+            branches=branches,
+        )
+        self.attention: STCAttention | None = None
+        if attended_joints is not None:
+            self.attention = STCAttention(out_channels, attended_joints)
+
+    def unit(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
+        """The graph unit: (V, P, C_in) to (V, P, C_out)."""
+        y = super().unit(x, edges, plan)
+        return y if self.attention is None else self.attention(y, plan)
+
+
+class DGSTGCNBlock(STGCNPlusPlusBlock):
+    r"""The block of DG-STGCN: that of ST-GCN++ with :class:`JointSkeletonTemporalConv`, whose
+    arguments ``branches`` then are (``num_joints`` at least)."""
+
+    branched = JointSkeletonTemporalConv

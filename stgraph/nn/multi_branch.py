@@ -85,13 +85,20 @@ class MultiBranchTemporalConv(nn.Module):
         for share in self.reduce.weight.split(self.branch_channels[:-1]):
             torch.nn.init.normal_(share, 0.0, (2.0 / share.size(0)) ** 0.5)
 
-    def forward(self, x: Tensor, plan: TemporalPlan) -> Tensor:
-        """(V, P, C_in) to (V, P', C_out)."""
+    def side_by_side(self, x: Tensor, plan: TemporalPlan) -> Tensor:
+        """The branches, concatenated: (V, P, C_in) to (V, P', sum of their channels)."""
         shares = F.relu(self.norm(self.reduce(x, plan))).split(self.branch_channels[:-1], dim=2)
         out = [branch(part, plan) for branch, part in zip(self.branches, shares, strict=False)]
         out.append(temporal_max_pool(shares[-1], plan, self.pool, self.stride))
         out.append(self.point(x, plan))
-        y = torch.cat(out, dim=2)
+        return torch.cat(out, dim=2)
+
+    def mixed(self, y: Tensor, plan: TemporalPlan) -> Tensor:
+        """What follows the branches, if anything does."""
         if self.mix is None or self.mix_norm is None:
             return y
         return self.mix(F.relu(self.mix_norm(y)), plan)
+
+    def forward(self, x: Tensor, plan: TemporalPlan) -> Tensor:
+        """(V, P, C_in) to (V, P', C_out)."""
+        return self.mixed(self.side_by_side(x, plan), plan)

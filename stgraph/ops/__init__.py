@@ -34,8 +34,10 @@ from stgraph.ops.track import (
     TrackChunks,
     chunked_track_mean,
     make_track_chunks,
+    shared_topology_aggregate,
     topology_aggregate,
     topology_aggregate_reference,
+    track_products,
 )
 from stgraph.ops.windows import Windows, check_window, sliding_windows, take_windows
 
@@ -53,6 +55,8 @@ tracks = [
     "chunked_track_mean",
     "topology_aggregate",
     "topology_aggregate_reference",
+    "shared_topology_aggregate",
+    "track_products",
 ]
 attention_operations = [
     "AttentionPlan",

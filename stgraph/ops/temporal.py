@@ -37,6 +37,11 @@ class TemporalPlan(NamedTuple):
     length: Tensor
     chunks: TrackChunks | None = None
 
+    def unstrided(self) -> TemporalPlan:
+        """The same plan for an operation of stride 1 on the same poses."""
+        poses = torch.arange(self.slot.size(0), device=self.slot.device)
+        return self._replace(out=self.slot, keep=poses)
+
 
 def make_temporal_plan(track_length: Tensor, reach: int, stride: int = 1) -> TemporalPlan:
     """The plan for kernels that reach ``reach`` poses to either side.

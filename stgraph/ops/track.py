@@ -105,3 +105,59 @@ def topology_aggregate_reference(x: Tensor, topology: Tensor, track: Tensor) -> 
     v, p, _ = x.shape
     sent = x.view(v, p, -1, topology.size(1)).permute(1, 3, 2, 0).flatten(2)  # [P, C, K*V]
     return torch.einsum("pcuv,pcv->upc", topology[track], sent)
+
+
+def track_products(source: Tensor, target: Tensor, num_types: int, chunks: TrackChunks) -> Tensor:
+    r"""Inner products of two joints over all poses of each track.
+
+    .. math::
+        \mathbf{G}^{(m)}_{k,u,v} = \sum_{p \in m} \langle \mathbf{t}^{(k)}_{u,p},
+        \mathbf{s}^{(k)}_{v,p} \rangle
+
+    Args:
+        source: [V, P, K*R], type-major.
+        target: Likewise.
+        num_types: K.
+        chunks: The chunks of the tracks.
+
+    Returns:
+        [M, K, V, V], target joint before source joint.
+    """
+    v, k = source.size(0), num_types
+    count, length = chunks.blank.shape
+
+    def rows(x: Tensor) -> Tensor:
+        """[chunks*K, V, L*R]; blanks are zero, and so add nothing."""
+        places = into_places(x, chunks).view(v, count, length, k, -1)
+        return places.permute(1, 3, 0, 2, 4).reshape(count * k, v, -1)
+
+    products = torch.bmm(rows(target), rows(source).transpose(1, 2)).view(count, k, v, v)
+    if chunks.track is None:
+        return products
+    start = products.new_zeros(chunks.length.size(0), k, v, v)
+    return start.index_add(0, chunks.track, products)
+
+
+def shared_topology_aggregate(x: Tensor, topology: Tensor, chunks: TrackChunks) -> Tensor:
+    r"""Sums over the joints of a pose with a topology for each track, the same for all channels.
+
+    .. math::
+        \mathbf{y}^{(k)}_{u,p} = \sum_v \mathbf{R}^{(m(p))}_{k,u,v} \, \mathbf{x}_{v,p}
+
+    Args:
+        x: [V, P, C].
+        topology: [M, K, V, V], target joint before source joint.
+        chunks: The chunks of the tracks.
+
+    Returns:
+        [V, P, K*C], type-major.
+    """
+    v, _, c = x.shape
+    k = topology.size(1)
+    count, length = chunks.blank.shape
+    sent = into_places(x, chunks).transpose(0, 1).reshape(count, v, length * c)
+    if chunks.track is not None:
+        topology = topology.index_select(0, chunks.track)
+    y = torch.bmm(topology.reshape(count, k * v, v), sent).view(count, k, v, length, c)
+    y = y.permute(2, 0, 3, 1, 4).reshape(v, count * length, k * c)
+    return y if chunks.place is None else y.index_select(1, chunks.place)

@@ -40,6 +40,20 @@ def test_fit_says_what_it_does_and_where_it_went(
     assert task["facts"]["network"]["partition"] == "symmetrical"
 
 
+@pytest.mark.parametrize("network", ["AAGCN", "dg-stgcn"])
+def test_other_networks_are_trained_and_tested_by_their_names(
+    network: str, stgraph: Run, store: Path, tmp_path: Path
+) -> None:
+    arguments = ["fit", "--data.name", "store", "--data.path", store, "--out", tmp_path / "run"]
+    sizes = ["--epochs", 1, "--network", network, "--network_args.channels", "[8, 8]"]
+    result = stgraph(*arguments, *sizes)
+    assert result.code == 0, result.err
+    name = network.upper().replace("-", "")
+    assert result.out.splitlines()[2].startswith(f"model   {name}, ")
+    result = stgraph("test", "--model", tmp_path / "run" / "model")
+    assert result.code == 0, result.err
+
+
 def test_a_run_given_again_is_not_trained_again(
     stgraph: Run, store: Path, trained: Path, fit_options: list[object]
 ) -> None:

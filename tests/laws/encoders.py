@@ -10,7 +10,16 @@ from torch import nn
 from torch_geometric.nn import GATv2Conv
 
 from stgraph.nn import STGCN
-from stgraph.nn.models import CTRGCN, STRL, HiTRS, SkeletonGIN, SkeletonTransformer, STGCNPlusPlus
+from stgraph.nn.models import (
+    AAGCN,
+    CTRGCN,
+    DGSTGCN,
+    STRL,
+    HiTRS,
+    SkeletonGIN,
+    SkeletonTransformer,
+    STGCNPlusPlus,
+)
 from stgraph.skeleton import SkeletonLayout
 from stgraph.testing import randomise_norms
 
@@ -45,6 +54,16 @@ def _plus_plus(**kwargs: Any) -> nn.Module:
 
 def _ctr(**kwargs: Any) -> nn.Module:
     return CTRGCN(3, **{"layout": BODY, "channels": [8, 8, 16], "strides": [1, 1, 2], **kwargs})
+
+
+def _aagcn(**kwargs: Any) -> nn.Module:
+    sizes = {"channels": [8, 8, 16], "strides": [1, 1, 2]}
+    return AAGCN(3, **{"layout": BODY, "temporal_kernel": 5, **sizes, **kwargs})
+
+
+def _dgstgcn(**kwargs: Any) -> nn.Module:
+    sizes = {"channels": [12, 12, 24], "strides": [1, 1, 2], "num_groups": 4}
+    return DGSTGCN(3, **{"layout": BODY, **sizes, **kwargs})
 
 
 def _transformer(**own: Any) -> Make:
@@ -85,6 +104,8 @@ ENCODERS: dict[str, Make] = {
     "TransformerConv": _stgcn(conv="TransformerConv", edge_importance=False, channels=[4, 4]),
     "ST-GCN++": _plus_plus,
     "CTR-GCN": _ctr,
+    "AAGCN": _aagcn,
+    "DG-STGCN": _dgstgcn,
     "transformer": _transformer(),
     "transformer, learned times": _transformer(num_times=20),
     "transformer, any layout": _transformer(layout=None),
@@ -98,6 +119,8 @@ ENCODERS: dict[str, Make] = {
 ATTENDING = [name for name in ENCODERS if name.startswith(("transformer", "Hi-TRS"))]
 GINS = ["GIN", "STRL"]
 FOLDING = [name for name in ENCODERS if "Conv" not in name and name not in (*ATTENDING, *GINS)]
+#: Networks of layers that look at whole tracks.
+WHOLE_TRACKS = ["CTR-GCN", "AAGCN", "DG-STGCN"]
 BOUND = [name for name in ENCODERS if "any layout" not in name and name != "GINConv"]
 
 

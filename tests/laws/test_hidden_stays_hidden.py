@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_geometric.transforms import Compose
 
-from stgraph.nn import STGCN, SkeletonGIN, STGCNPlusPlus, make_tokens
+from stgraph.nn import AAGCN, DGSTGCN, STGCN, SkeletonGIN, STGCNPlusPlus, make_tokens
 from stgraph.objectives import (
     BodyParts,
     Frames,
@@ -57,11 +57,13 @@ def node_encoder(name: str) -> MaskTokens:
         "GAT": lambda: SkeletonGIN(3, 8, 2, layer="gat"),
         "ST-GCN": lambda: STGCN(3, layout=BODY, **sizes),
         "ST-GCN++": lambda: STGCNPlusPlus(3, layout=BODY, channels=[12, 12], strides=[1, 2]),
+        "AAGCN": lambda: AAGCN(3, layout=BODY, channels=[8, 8], strides=[1, 2]),
+        "DG-STGCN": lambda: DGSTGCN(3, layout=BODY, channels=[12, 12], strides=[1, 2]),
     }
     return MaskTokens(randomise_norms(networks[name]()))
 
 
-@pytest.mark.parametrize("network", ["GIN", "GAT", "ST-GCN", "ST-GCN++"])
+@pytest.mark.parametrize("network", ["GIN", "GAT", "ST-GCN", "ST-GCN++", "AAGCN", "DG-STGCN"])
 @pytest.mark.parametrize("masking", MASKINGS)
 def test_learned_vectors_stand_for_what_an_encoder_of_nodes_must_not_see(
     masking, network, body_with_parts

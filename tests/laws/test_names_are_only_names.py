@@ -46,8 +46,9 @@ def test_permuting_there_and_back_is_identity():
     assert model.layout == BODY
 
 
-def test_a_permuted_network_saves_and_loads(tmp_path):
-    model = encoder("stgcn", torch.float32).permute_joints([3, 5, 0, 1, 4, 2])
+@pytest.mark.parametrize("name", ["stgcn", "AAGCN", "DG-STGCN"])
+def test_a_permuted_network_saves_and_loads(name, tmp_path):
+    model = encoder(name, torch.float32).permute_joints([3, 5, 0, 1, 4, 2])
     batch = random_batch([[4], [2, 3]], model.layout)
     model.save_pretrained(tmp_path)
     again = type(model).from_pretrained(tmp_path)

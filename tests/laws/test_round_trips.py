@@ -10,7 +10,7 @@ from torch_geometric.data import Batch
 
 from stgraph.io import Store
 from stgraph.nn import STGCN, StateDictMismatch
-from stgraph.nn.models import CTRGCN, STGCNPlusPlus
+from stgraph.nn.models import AAGCN, CTRGCN, DGSTGCN, STGCNPlusPlus
 from stgraph.testing import random_batch, random_skeleton_graph
 from tests.laws.encoders import BODY, encoder
 
@@ -56,6 +56,8 @@ def test_stored_recordings_come_back_exactly(lengths, seed, data, tmp_path_facto
         ("distance, two hops", STGCN),
         ("ST-GCN++", STGCNPlusPlus),
         ("CTR-GCN", CTRGCN),
+        ("AAGCN", AAGCN),
+        ("DG-STGCN", DGSTGCN),
     ],
 )
 def test_a_saved_network_gives_equal_logits(name, kind, tmp_path):

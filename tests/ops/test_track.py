@@ -7,9 +7,11 @@ from stgraph.ops import (
     chunked_track_mean,
     make_temporal_plan,
     make_track_chunks,
+    shared_topology_aggregate,
     topology_aggregate,
     topology_aggregate_reference,
     track_mean,
+    track_products,
 )
 from stgraph.testing import assert_close
 
@@ -54,3 +56,26 @@ def test_blanks_are_fewer_than_a_chunk_a_track():
     assert int(chunks.blank.sum()) < 16 * 3
     assert int((~chunks.blank).sum()) == 231
     assert chunks.track.tolist() == [0] + [1] * 2 + [2] * 13
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_products_of_joints_are_summed_over_the_poses_of_each_track(lengths):
+    length = torch.tensor(lengths)
+    source, target = torch.randn(2, 3, sum(lengths), 8, dtype=torch.float64)
+    found = track_products(source, target, 2, make_track_chunks(length))
+    pairs = zip(source.split(lengths, 1), target.split(lengths, 1), strict=True)
+    expected = [
+        torch.einsum("vpkr,upkr->kuv", s.unflatten(2, (2, 4)), t.unflatten(2, (2, 4)))
+        for s, t in pairs
+    ]
+    assert_close(found, torch.stack(expected))
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_a_topology_for_all_channels_is_that_of_each_channel(lengths):
+    length = torch.tensor(lengths)
+    x = torch.randn(3, sum(lengths), 4, dtype=torch.float64)
+    topology = torch.randn(len(lengths), 2, 3, 3, dtype=torch.float64)
+    track = torch.arange(len(length)).repeat_interleave(length)
+    expected = torch.einsum("pkuv,vpc->upkc", topology[track], x).flatten(2)
+    assert_close(shared_topology_aggregate(x, topology, make_track_chunks(length)), expected)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
 
+from stgraph.nn.conv.lane_mean import lane_mean
 from stgraph.ops import TemporalPlan
 from stgraph.ops.temporal import pointwise
 from stgraph.ops.track import chunked_track_mean, make_track_chunks, topology_aggregate
@@ -87,11 +88,7 @@ class CTRGraphConv(MessagePassing):
         """Message passing over explicit edges; without ``lane`` each node is a track of its own."""
         if edge_type is None:
             edge_type = edge_index.new_zeros(edge_index.size(1))
-        mean = x
-        if lane is not None:
-            lanes = int(lane.max()) + 1
-            total = x.new_zeros(lanes, x.size(1)).index_add(0, lane, x)
-            mean = (total / torch.bincount(lane, minlength=lanes)[:, None].to(x.dtype))[lane]
+        mean = lane_mean(x, lane)
         linear = torch.nn.functional.linear
         k, r = self.num_types, self.relation_channels
         query = linear(mean, self.query_weight, self.query_bias).view(-1, r)

@@ -1,6 +1,8 @@
 """Encoders: a batch of recordings to one embedding each."""
 
+from stgraph.nn.models.aagcn import AAGCN
 from stgraph.nn.models.ctrgcn import CTRGCN
+from stgraph.nn.models.dgstgcn import DGSTGCN
 from stgraph.nn.models.frame_classifier import FrameClassifier, FrameLogits, frames_of
 from stgraph.nn.models.graph_decoder import GraphDecoder
 from stgraph.nn.models.hitrs import LEVELS, HierarchyPlan, HiTRS
@@ -18,6 +20,8 @@ __all__ = [
     "STGCN",
     "STGCNPlusPlus",
     "CTRGCN",
+    "AAGCN",
+    "DGSTGCN",
     "SkeletonTransformer",
     "TokenDecoder",
     "SkeletonGIN",

@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stgraph.nn.blocks import PlainBlock, PreActivationBlock, STGCNBlock, STGCNPlusPlusBlock
+from stgraph.nn.blocks import (
+    AAGCNBlock,
+    DGSTGCNBlock,
+    PlainBlock,
+    PreActivationBlock,
+    STGCNBlock,
+    STGCNPlusPlusBlock,
+)
 from stgraph.nn.data_norm import JointNorm, make_data_norm
 from stgraph.nn.lanes import node_features
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan, plan_steps
@@ -32,6 +39,8 @@ BLOCKS: dict[str, type[nn.Module]] = {
     "preactivation": PreActivationBlock,
     "stgcn++": STGCNPlusPlusBlock,
 }
+# those that can do without a shortcut, as the first unit does
+SHORTCUT_BLOCKS = (STGCNBlock, STGCNPlusPlusBlock, AAGCNBlock, DGSTGCNBlock)
 
 
 class NodeEmbeddings(NamedTuple):
@@ -219,7 +228,7 @@ class STGCN(PretrainedMixin, nn.Module):
             layer = make_conv(conv, inp, out, self.num_types, **(conv_kwargs or {}))
             spatial = SpatialOperator(layer, own, adaptive, fold, out)
             options = {"dropout": dropout, **(block_kwargs or {})}
-            if i == 0 and block_class in (STGCNBlock, STGCNPlusPlusBlock):
+            if i == 0 and block_class in SHORTCUT_BLOCKS:
                 options["residual"] = first_residual
             if i == 0 and block_class is STGCNBlock:
                 options["dropout"] = 0.0
@@ -366,11 +375,15 @@ class STGCN(PretrainedMixin, nn.Module):
             old.num_joints,
         )
         self.layout, self._partitions = layout, {layout: partition}
-        self.config.update(layout=layout, partition=partition)
+        self.config["layout"] = layout
+        if "partition" in self.config:
+            self.config["partition"] = partition
         if isinstance(self.data_norm, JointNorm):
             self.data_norm.permute_joints(order)
         for block in self.blocks:
-            block.spatial.permute_joints(order)
+            for part in block.children():
+                if hasattr(part, "permute_joints"):
+                    part.permute_joints(order)
         return self
 
     @classmethod

@@ -23,6 +23,7 @@ class Options:
     aggregate_first: bool | None = None
     spatial_residual: bool | None = None
     dilations: Sequence[int] | None = None
+    gate_per_group: bool | None = None
     as_published: bool = True
     head: bool = True
     dropout: float = 0.0

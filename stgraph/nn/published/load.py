@@ -9,7 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stgraph.nn.conv import CTRGraphConv, STGraphConv
+from stgraph.nn.blocks import AAGCNBlock, DGSTGCNBlock
+from stgraph.nn.conv import (
+    AdaptiveGraphConv,
+    CTRGraphConv,
+    DynamicGroupGraphConv,
+    STGraphConv,
+)
 from stgraph.nn.models import STGCN
 from stgraph.nn.published.ctrgcn import PublishedCTRGCN
 from stgraph.nn.published.files import bare_names, read_state_dict
@@ -17,11 +23,15 @@ from stgraph.nn.published.format import Options, PublishedFormat
 from stgraph.nn.published.kth import KTHSTGCN
 from stgraph.nn.published.original import OriginalSTGCN
 from stgraph.nn.published.pyskl import PYSKL
+from stgraph.nn.published.pyskl_aagcn import PYSKLAAGCN
+from stgraph.nn.published.pyskl_dgstgcn import PYSKLDGSTGCN
 from stgraph.nn.published.weights import State, Weight, to_ours, to_theirs
 from stgraph.nn.state import StateDictMismatch, check_state_dict
 from stgraph.skeleton import SkeletonLayout
 
-FORMATS: tuple[PublishedFormat, ...] = (OriginalSTGCN(), PYSKL(), PublishedCTRGCN(), KTHSTGCN())
+ORIGINAL, PYSKL_STGCN, CTR, KTH = OriginalSTGCN(), PYSKL(), PublishedCTRGCN(), KTHSTGCN()
+AAGCN, DGSTGCN = PYSKLAAGCN(), PYSKLDGSTGCN()
+FORMATS: tuple[PublishedFormat, ...] = (ORIGINAL, PYSKL_STGCN, CTR, KTH, AAGCN, DGSTGCN)
 
 
 def load_published(
@@ -33,13 +43,14 @@ def load_published(
     aggregate_first: bool | None = None,
     spatial_residual: bool | None = None,
     dilations: Sequence[int] | None = None,
+    gate_per_group: bool | None = None,
     as_published: bool = True,
     head: bool = True,
     dropout: float = 0.0,
     head_dropout: float = 0.0,
 ) -> STGCN:
-    """A network with published weights: the original ST-GCN, PYSKL's ST-GCN and ST-GCN++, CTR-GCN,
-    or the KTH report's, recognised by its key names.
+    """A network with published weights: the original ST-GCN, PYSKL's ST-GCN, ST-GCN++, AAGCN
+    and DG-STGCN, CTR-GCN, or the KTH report's, recognised by its key names.
 
     Loading is strict: every tensor has its place. Numbers agree with the published code on batches
     of ``SkeletonGraph.from_dense(..., keep_absent=True)``, in which absent persons and frames are
@@ -57,6 +68,8 @@ def load_published(
         aggregate_first: PYSKL: ``conv_pos="post"``; inferred from shapes where K > 1, else False.
         spatial_residual: PYSKL: a shortcut around the graph convolution; inferred from names.
         dilations: Dilations of the temporal branches; by default 1, 2, ...
+        gate_per_group: DG-STGCN: ``subset_wise``; inferred from whether any gate but the first is
+            other than zero.
         as_published: With a norm of its own for each person slot, if the weights have that; then
             every recording needs that many persons, absent ones at zero. False: the norm of the
             first slot serves every person, for ragged batches of any number of persons.
@@ -80,6 +93,7 @@ def load_published(
         aggregate_first,
         spatial_residual,
         dilations,
+        gate_per_group,
         as_published,
         head,
         dropout,
@@ -141,11 +155,16 @@ def _recognise(state: State, source: str) -> PublishedFormat:
 
 def _table_of(model: STGCN) -> list[Weight]:
     block = model.config.get("block", "stgcn++")
-    original, pyskl, ctrgcn, kth = FORMATS
-    forms = {"stgcn": original, "plain": kth, "preactivation": kth, "stgcn++": pyskl}
+    forms = {"stgcn": ORIGINAL, "plain": KTH, "preactivation": KTH, "stgcn++": PYSKL_STGCN}
     convs = {type(block.spatial.conv) for block in model.blocks}
+    kinds = {type(block) for block in model.blocks}
+    form: PublishedFormat
     if convs == {CTRGraphConv} and block == "stgcn++":
-        form = ctrgcn
+        form = CTR
+    elif convs == {AdaptiveGraphConv} and kinds == {AAGCNBlock} and model.layout is not None:
+        form = AAGCN
+    elif convs == {DynamicGroupGraphConv} and kinds == {DGSTGCNBlock}:
+        form = DGSTGCN
     elif convs == {STGraphConv} and block in forms and model.layout is not None:
         form = forms[block]
     else:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stgraph import CTRGCN, STGCN, SkeletonLayout, STGCNPlusPlus
+from stgraph import AAGCN, CTRGCN, DGSTGCN, STGCN, SkeletonLayout, STGCNPlusPlus
 from stgraph.nn import stage_channels, stgcn_channels
 from stgraph.testing import (
     assert_close,
@@ -24,6 +24,8 @@ MODELS = {
     "STGCN": lambda: STGCN(3, 4, BODY, channels=[4, 8], temporal_kernel=3),
     "STGCNPlusPlus": lambda: STGCNPlusPlus(3, 4, BODY, channels=[6], strides=[2]),
     "CTRGCN": lambda: CTRGCN(3, 4, BODY, channels=[8], strides=[2]),
+    "AAGCN": lambda: AAGCN(3, 4, BODY, channels=[8], strides=[2]),
+    "DGSTGCN": lambda: DGSTGCN(3, 4, BODY, channels=[16], strides=[2]),
 }
 RAGGED = ([[7], [30, 4]], [[3, 9], [20], [2, 5, 8]], [[12, 40], [33]])
 
@@ -75,9 +77,9 @@ def test_a_network_survives_pickling_and_printing(name, generator):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_trains(name, generator):
     model = MODELS[name]().train()
-    for block in model.blocks:
-        if hasattr(block.spatial.conv, "alpha"):
-            nn.init.constant_(block.spatial.conv.alpha, 0.5)  # at 0 relations have no gradient
+    for parameter in model.parameters():
+        if not bool(parameter.any()):
+            nn.init.constant_(parameter, 0.05)  # at 0 what lies before it has no gradient
     model(random_batch([[9, 4], [6]], BODY, generator=generator)).square().sum().backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None or not bool(p.grad.any())]
     # a bias before a batch norm moves nothing
@@ -92,6 +94,8 @@ def test_published_sizes_have_the_published_number_of_parameters():
     assert round(count(STGCN(3, 60, "kinect_v2_25")) / 1e6, 1) == 3.1
     assert round(count(STGCNPlusPlus(3, 60, "kinect_v2_25")) / 1e6, 1) == 1.4
     assert round(count(CTRGCN(3, 60, "kinect_v2_25")) / 1e6, 1) == 1.4
+    # and mmaction2's 3.5 M of AAGCN without attention, which it calls 2s-AGCN
+    assert round(count(AAGCN(3, 60, "kinect_v2_25", attention=False)) / 1e6, 1) == 3.5
 
 
 def test_channels_follow_the_papers():
@@ -110,6 +114,38 @@ def test_ctrgcn_starts_with_its_graph_units_as_shortcuts():
     for block in model.blocks:
         assert bool((block.norm1.weight == 1e-6).all())
         assert float(block.spatial.conv.alpha.detach()) == 0.0
+
+
+def test_aagcn_starts_with_its_graph_units_as_shortcuts():
+    model = AAGCN(3, 4, BODY, channels=[8, 16])
+    for block in model.blocks:
+        assert bool((block.norm1.weight == 1e-6).all())
+        assert float(block.spatial.conv.alpha.detach()) == 0.0
+    bare = AAGCN(3, 4, BODY, channels=[8, 16], attention=False)
+    assert all(block.attention is None for block in bare.blocks)
+
+
+def test_the_units_of_dg_stgcn_start_from_one_random_graph_between_all_joints():
+    model = DGSTGCN(3, 4, "kinect_v2_25", channels=[16, 16])
+    first, second = (block.spatial.adjacency.detach() for block in model.blocks)
+    assert first.shape == (8, 25, 25)
+    assert torch.equal(first, second)
+    assert float(first.mean()) == pytest.approx(0.04, abs=0.002)
+    assert float(first.std()) == pytest.approx(0.02, abs=0.002)
+
+
+@pytest.mark.parametrize(("kind", "message"), [(AAGCN, "attention to joints"), (DGSTGCN, "graphs")])
+def test_networks_that_weigh_joints_need_a_layout(kind, message):
+    with pytest.raises(ValueError, match=message):
+        kind(3, 2, None, channels=[8])
+
+
+def test_aagcn_without_attention_takes_any_layout(generator):
+    own = {"attention": False, "adaptive": None, "data_norm": "channel", "partition": "spatial"}
+    model = AAGCN(3, 2, None, channels=[8, 8], **own).eval()
+    layouts = [BODY, "kinect_v1_20"]
+    batch = random_batch([[5, 2], [4]], layouts, generator=generator)
+    assert model(batch).shape == (2, 2)
 
 
 def test_the_first_unit_has_a_shortcut_where_it_is_asked_for():

@@ -68,16 +68,22 @@ def original(s: State, x: Tensor, strides: Sequence[int], training: bool = False
 
 
 def branches(
-    s: State, name: str, x: Tensor, stride: int, dilations: Sequence[int], plain: bool
+    s: State,
+    name: str,
+    x: Tensor,
+    stride: int,
+    dilations: Sequence[int],
+    plain: bool,
+    training: bool = False,
 ) -> Tensor:
     """The temporal branches of PYSKL (plain) and CTR-GCN, side by side."""
     out = []
     for j, dilation in enumerate(dilations):
-        y = F.relu(batch_norm(s, f"{name}.{j}.1", conv(s, f"{name}.{j}.0", x)))
+        y = F.relu(batch_norm(s, f"{name}.{j}.1", conv(s, f"{name}.{j}.0", x), training))
         y = conv(s, f"{name}.{j}.3.conv", y, stride, dilation)
         out.append(y if plain else batch_norm(s, f"{name}.{j}.3.bn", y))
     j = len(dilations)
-    y = F.relu(batch_norm(s, f"{name}.{j}.1", conv(s, f"{name}.{j}.0", x)))
+    y = F.relu(batch_norm(s, f"{name}.{j}.1", conv(s, f"{name}.{j}.0", x), training))
     y = F.max_pool2d(y, (3, 1), (stride, 1), (1, 0))
     out.append(y if plain else batch_norm(s, f"{name}.{j}.4", y))
     if plain:
@@ -162,6 +168,98 @@ def ctrgcn(s: State, x: Tensor, strides: Sequence[int], dilations: Sequence[int]
             y = y + x
         x = F.relu(y)
     return F.linear(pooled(x, persons), s["fc.weight"], s["fc.bias"])
+
+
+def beside(s: State, name: str, x: Tensor, y: Tensor, training: bool) -> Tensor:
+    """The end of PYSKL's graph units: batch norm, shortcut, ReLU."""
+    y = batch_norm(s, f"{name}.bn", y, training)
+    if f"{name}.down.0.weight" in s:
+        x = batch_norm(s, f"{name}.down.1", conv(s, f"{name}.down.0", x), training)
+    return F.relu(y + x)
+
+
+def around(s: State, name: str, x: Tensor, y: Tensor, stride: int, training: bool) -> Tensor:
+    """The end of PYSKL's units: shortcut (unless the unit widens the input first), ReLU."""
+    if f"{name}.residual.conv.weight" in s:
+        x = conv(s, f"{name}.residual.conv", x, stride)
+        return F.relu(y + batch_norm(s, f"{name}.residual.bn", x, training))
+    return F.relu(y + x if x.size(1) == y.size(1) else y)
+
+
+def gate(x: Tensor, score: Tensor) -> Tensor:
+    return x + x * torch.sigmoid(score)
+
+
+def aagcn(s: State, x: Tensor, strides: Sequence[int], training: bool = False) -> Tensor:
+    """Logits of PYSKL's AAGCN for [N, M, T, V, C]."""
+    persons = x.size(1)
+    x = normed_input(s, "backbone.data_bn", x, training)
+    for i, stride in enumerate(strides):
+        unit, graph = f"backbone.gcn.{i}", f"backbone.gcn.{i}.gcn"
+        y = torch.zeros((), dtype=x.dtype)
+        for k, a in enumerate(s[f"{graph}.A"]):  # [source, target]
+            left, right = conv(s, f"{graph}.conv_a.{k}", x), conv(s, f"{graph}.conv_b.{k}", x)
+            likeness = torch.einsum("nctv,nctw->nvw", left, right) / (left.size(1) * left.size(2))
+            adapted = a + s[f"{graph}.alpha"] * torch.tanh(likeness)
+            y = y + conv(s, f"{graph}.conv_d.{k}", torch.einsum("nctv,nvw->nctw", x, adapted))
+        y = beside(s, graph, x, y, training)
+        if f"{graph}.conv_sa.weight" in s:
+            for name, over, axis in (("conv_sa", 2, 2), ("conv_ta", 3, 3)):
+                weight, bias = s[f"{graph}.{name}.weight"], s[f"{graph}.{name}.bias"]
+                score = F.conv1d(y.mean(dim=over), weight, bias, padding=weight.size(2) // 2)
+                y = gate(y, score.unsqueeze(axis))
+            hidden = F.linear(
+                y.mean(dim=(2, 3)), s[f"{graph}.fc1c.weight"], s[f"{graph}.fc1c.bias"]
+            )
+            score = F.linear(F.relu(hidden), s[f"{graph}.fc2c.weight"], s[f"{graph}.fc2c.bias"])
+            y = gate(y, score[:, :, None, None])
+        if f"{unit}.tcn.conv.weight" in s:
+            y = conv(s, f"{unit}.tcn.conv", y, stride)
+        else:
+            y = branches(s, f"{unit}.tcn.branches", y, stride, (1, 2, 3, 4), True, training)
+            y = F.relu(batch_norm(s, f"{unit}.tcn.transform.0", y, training))
+            y = conv(s, f"{unit}.tcn.transform.2", y)
+        x = around(s, unit, x, batch_norm(s, f"{unit}.tcn.bn", y, training), stride, training)
+    return F.linear(pooled(x, persons), s["cls_head.fc_cls.weight"], s["cls_head.fc_cls.bias"])
+
+
+def dgstgcn(
+    s: State,
+    x: Tensor,
+    strides: Sequence[int],
+    gate_per_group: bool = False,
+    training: bool = False,
+) -> Tensor:
+    """Logits of PYSKL's DG-STGCN for [N, M, T, V, C]."""
+    persons = x.size(1)
+    x = normed_input(s, "backbone.data_bn", x, training)
+    for i, stride in enumerate(strides):
+        unit, graph = f"backbone.gcn.{i}", f"backbone.gcn.{i}.gcn"
+        a = s[f"{graph}.A"]
+        groups = (len(a), -1)
+        sent = F.relu(batch_norm(s, f"{graph}.pre.1", conv(s, f"{graph}.pre.0", x), training))
+        mean = x.mean(dim=2, keepdim=True)
+        left = conv(s, f"{graph}.conv1", mean)[:, :, 0].unflatten(1, groups)  # [N, K, C, V]
+        right = conv(s, f"{graph}.conv2", mean)[:, :, 0].unflatten(1, groups)
+        y = []
+        for k in range(len(a)):
+            own = k if gate_per_group else 0
+            within = torch.tanh(left[:, k, :, :, None] - right[:, k, :, None, :])
+            between = torch.einsum("ncv,ncw->nvw", left[:, k], right[:, k]).softmax(dim=1)
+            within = within * s[f"{graph}.alpha"][own]
+            between = between * s[f"{graph}.beta"][own]
+            topology = a[k] + within + between[:, None]  # [N, C, source, target]
+            y.append(torch.einsum("nctv,ncvw->nctw", sent.unflatten(1, groups)[:, k], topology))
+        y = conv(s, f"{graph}.post", torch.cat(y, dim=1))
+        y = beside(s, graph, x, y, training)
+        joints = y.size(3)
+        y = torch.cat([y, y.mean(dim=3, keepdim=True)], dim=3)
+        y = branches(s, f"{unit}.tcn.branches", y, stride, (1, 2, 3, 4), True, training)
+        y = y[..., :joints] + y[..., joints:] * s[f"{unit}.tcn.add_coeff"][:joints]
+        y = F.relu(batch_norm(s, f"{unit}.tcn.transform.0", y, training))
+        y = batch_norm(s, f"{unit}.tcn.bn", conv(s, f"{unit}.tcn.transform.2", y), training)
+        x = around(s, unit, x, y, stride, training)
+    return F.linear(pooled(x, persons), s["cls_head.fc_cls.weight"], s["cls_head.fc_cls.bias"])
 
 
 def kth(s: State, x: Tensor, strides: Sequence[int]) -> Tensor:

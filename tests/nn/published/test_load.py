@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch_geometric.data import Batch
 
-from stgraph import CTRGCN, STGCN, SkeletonGraph, SkeletonLayout, STGCNPlusPlus, load_published
+from stgraph import (
+    AAGCN,
+    CTRGCN,
+    STGCN,
+    SkeletonGraph,
+    SkeletonLayout,
+    STGCNPlusPlus,
+    load_published,
+)
 from stgraph.nn import StateDictMismatch, to_published
 from stgraph.testing import assert_close, random_batch, randomise_norms
 from tests.nn.published import reference
@@ -285,6 +293,11 @@ def test_a_network_of_no_published_form_is_not_exported():
     model = STGCN(3, 4, BODY, channels=[4], conv="GATv2Conv", edge_importance=False)
     with pytest.raises(ValueError, match="blocks 'stgcn' of GATv2Conv"):
         to_published(model)
+    own = {"attention": False, "adaptive": None, "data_norm": "channel"}
+    with pytest.raises(ValueError, match="of AdaptiveGraphConv on this layout"):
+        to_published(AAGCN(3, 4, None, channels=[4], **own))
+    with pytest.raises(ValueError, match=r"same tensors: blocks\.0\.spatial\.adjacency"):
+        to_published(AAGCN(3, 4, BODY, channels=[4], adaptive=None))
     model = STGCN(3, 4, BODY, channels=[4], block="plain")
     with pytest.raises(ValueError, match=r"same tensors: .*blocks\.0\.spatial\.adjacency"):
         to_published(model)
