@@ -161,8 +161,9 @@ def prune_edges(
     each keeps its own weights for them: factors of importance follow their edges, and a learned
     adjacency [K, V, V] becomes a list of edges whose factors are the learned entries. The network
     is an ordinary one with ``adaptive="importance"`` and a finished partition, so it trains on,
-    saves and loads; it is faster as soon as sums over edges beat the matrix product (from about a
-    third of all K V^2 entries downwards on a CPU, where the partition of a skeleton already is).
+    saves and loads. What is saved is the sum over the edges: much of a unit with a learned
+    adjacency on a large batch, little of one on the few edges of a skeleton, where
+    :func:`prune_joints` saves more.
 
     Args:
         model: An :class:`~stgraph.nn.STGCN` or :class:`~stgraph.nn.STGCNPlusPlus` that is bound to
