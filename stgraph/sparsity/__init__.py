@@ -5,7 +5,7 @@ is an ordinary network: it trains on, saves, compiles and permutes as any other,
 because its edges are gone, not because they are multiplied by zero.
 """
 
-from stgraph.sparsity.edges import EdgeScores, edge_penalty, edge_scores, prune_edges
+from stgraph.sparsity.edges import EdgeScores, best_edges, edge_penalty, edge_scores, prune_edges
 from stgraph.sparsity.joints import joint_scores, prune_joints
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "EdgeScores",
     "edge_scores",
     "edge_penalty",
+    "best_edges",
     "prune_edges",
     # joints
     "joint_scores",

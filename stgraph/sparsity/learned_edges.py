@@ -84,7 +84,9 @@ def check_has_edges(model: nn.Module, who: str) -> None:
             remedy = "its bones carry no learned importance; use an STGCN, which learns one"
         else:
             remedy = "it has no typed edges; use an STGCN, whose edges have learned weights"
-        raise TypeError(f"{who!r} expected an STGCN or its kin (got {type(model).__name__}): {remedy}")
+        raise TypeError(
+            f"{who!r} expected an STGCN or its kin (got {type(model).__name__}): {remedy}"
+        )
     if model.layout is None:
         raise ValueError(
             f"{who!r} expected a network bound to a layout, since edges of any layout are none in "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,15 +18,16 @@ from stgraph.skeleton import (
 )
 from stgraph.viz.partition import _type_names
 from stgraph.viz.rest_pose import rest_pose
-from stgraph.viz.skeleton import _clean_axes, to_plane
-from stgraph.viz.style import CYCLE, FAINT, INK, QUIET, house_style, new_figure
+from stgraph.viz.skeleton import _clean_axes, frame_limits, to_plane
+from stgraph.viz.style import CYCLE, INK, QUIET, house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Colour of what was cut.
-CUT = "#9AA1A6"
+#: Colours of what was cut and of the bones behind all edges.
+CUT, GROUND = "#868E94", "#EEF0F1"
+DASHES = (0, (2.5, 2.0))
 
 
 class KeptEdges(NamedTuple):
@@ -90,26 +91,34 @@ def draw_kept_edges(
     kinds = max(panel.edges.num_types for panel in shown.values())
     if type_names is None:
         type_names = _type_names(strategy, next(iter(shown.values())).edges)
+        type_names += [f"type {kind}" for kind in range(len(type_names), kinds)]
     elif len(type_names) < kinds:
         raise ValueError(f"'draw_kept_edges' expected {kinds} type names (got {len(type_names)})")
     plane = to_plane(rest_pose(layout) if pose is None else torch.as_tensor(pose), 0.0, y_down)
     width, height = (plane.amax(0) - plane.amin(0)).tolist()
     wide, tall = 2.9, min(max(2.6 * height / max(width, 1e-6), 2.6), 4.9)
-    most = max((float(p.scores[p.kept].max()) for p in shown.values() if p.kept.any()), default=1)
+    most = max(float(p.scores[p.kept].max()) if p.kept.any() else 0.0 for p in shown.values())
     heaviest = max(float(panel.joint_scores.max()) for panel in shown.values())
     with house_style():
         figure, axes = new_figure(
             max(wide * len(shown), 3.4),
-            tall + 0.85 + 0.3 * bool(title or synthetic),
+            tall + 0.85 + 0.3 * bool(title or synthetic) + 0.15 * synthetic,
             1,
             len(shown),
             title,
             synthetic,
         )
+        if synthetic:  # headings stay clear of the mark
+            engine = figure.get_layout_engine()
+            assert engine is not None
+            engine.set(rect=(0, 0, 1, 1 - 0.15 / figure.get_figheight()))
         for ax, (heading, panel) in zip(axes, shown.items(), strict=True):
             ax = _clean_axes(ax, wide, tall)
-            _draw(ax, layout, panel, plane, max(most, 1e-12), max(heaviest, 1e-12))
-            _name(ax, layout, plane, names)
+            ax.set_aspect("equal", adjustable="box")
+            ax.set(**frame_limits(plane, 0.05))
+            pen = _Pen(ax, plane, 72 * min(wide / max(width, 1e-6), tall / max(height, 1e-6)))
+            reach = _draw(pen, layout, panel, max(most, 1e-12), max(heaviest, 1e-12))
+            _name(pen, layout, range(layout.num_joints) if names is True else names or (), reach)
             if heading:
                 ax.set_title(heading, loc="center")
         _legend(figure, list(type_names), list(shown.values()))
@@ -124,6 +133,8 @@ class _Shown(NamedTuple):
     scores: Tensor
     joints: Tensor
     joint_scores: Tensor
+    scored: bool
+    joints_scored: bool
 
     @classmethod
     def of(cls, layout: SkeletonLayout, panel: KeptEdges) -> _Shown:
@@ -154,159 +165,169 @@ class _Shown(NamedTuple):
             fields.append(value.bool() if flag else value.float())
         kept, scores, joints, joint_scores = fields
         kept = kept & joints[edges.edge_index].all(dim=0)
-        return cls(edges, kept, scores, joints, joint_scores)
+        scored = panel.scores is not None, panel.joint_scores is not None
+        return cls(edges, kept, scores, joints, joint_scores, *scored)
+
+
+class _Pen(NamedTuple):
+    """Where to draw: the axes, the place of each joint [V, 2], and points a unit of it."""
+
+    ax: Axes
+    plane: Tensor
+    scale: float
+
+    def at(self, joint: int) -> tuple[float, float]:
+        return float(self.plane[joint, 0]), float(self.plane[joint, 1])
+
+    def line(self, a: int, b: int, **style: Any) -> None:
+        self.ax.plot(self.plane[[a, b], 0], self.plane[[a, b], 1], **style)
+
+    def dot(self, joint: int, radius: float, **style: Any) -> None:
+        self.ax.scatter(*self.at(joint), s=(2 * radius) ** 2, **style)
 
 
 def _draw(
-    ax: Axes, layout: SkeletonLayout, panel: _Shown, plane: Tensor, most: float, heaviest: float
-) -> None:
+    pen: _Pen, layout: SkeletonLayout, panel: _Shown, most: float, heaviest: float
+) -> list[float]:
+    """Draws one panel; returns how far each joint reaches with its rings, in points."""
     for a, b in layout.bones:
-        ax.plot(plane[[a, b], 0], plane[[a, b], 1], color="#EEF0F1", linewidth=6.5, zorder=1,
-                solid_capstyle="round")  # fmt: skip
+        pen.line(a, b, color=GROUND, linewidth=6.5, zorder=1, solid_capstyle="round")
     source, target = panel.edges.edge_index.tolist()
-    kinds = panel.edges.edge_type.tolist()
-    kept, scores = panel.kept.tolist(), panel.scores.tolist()
-    rings: dict[int, list[tuple[str, float]]] = {}
+    kinds, kept = panel.edges.edge_type.tolist(), panel.kept.tolist()
+    shares = (panel.scores / most if panel.scored else torch.full((len(kept),), 0.35)).tolist()
+    colours = [CYCLE[kind % len(CYCLE)] for kind in kinds]
+    reach = _draw_joints(pen, panel, heaviest, [
+        (target[e], shares[e], colours[e])
+        for e in range(len(kept)) if kept[e] and source[e] == target[e]
+    ])  # fmt: skip
     bones = {frozenset(bone) for bone in layout.bones}
-    alive = {(s, t) for s, t, on in zip(source, target, kept, strict=True) if on}
-    sizes = _joint_sizes(panel, heaviest)
-    seen: dict[tuple[int, int], int] = {}
-    order = sorted(range(len(kept)), key=lambda e: (kept[e], scores[e]))
-    for e in order:
-        s, t = source[e], target[e]
-        if s == t:
-            if kept[e]:
-                rings.setdefault(t, []).append((CYCLE[kinds[e] % len(CYCLE)], scores[e] / most))
-            continue
-        if not kept[e]:
-            # one dash for both directions, and none where an edge is left or no bone is
-            if (s, t) not in alive and frozenset((s, t)) in bones:
-                _dash(ax, plane, s, t)
-            continue
-        lane = seen.get((s, t), 0)
-        seen[s, t] = lane + 1
-        gaps = (math.sqrt(sizes[s]) / 2 + 1, math.sqrt(sizes[t]) / 2 + 1.5)
-        colour = CYCLE[kinds[e] % len(CYCLE)]
-        _arrow(ax, plane, (s, t), colour, scores[e] / most, lane, gaps, frozenset((s, t)) in bones)
-    _joints(ax, panel, plane, sizes, rings)
+    ends = list(zip(source, target, strict=True))
+    alive = {pair for pair, on in zip(ends, kept, strict=True) if on}
+    # a bone is dashed where a message along it is gone, once for both directions
+    cut = {frozenset(pair) for pair in ends if pair not in alive} & bones
+    for a, b in sorted(tuple(sorted(pair)) for pair in cut):
+        pen.line(a, b, color=CUT, linewidth=0.9, linestyle=DASHES, zorder=1.5)
+    lanes: dict[tuple[int, int], int] = {}
+    for e in sorted(range(len(kept)), key=lambda e: -shares[e]):
+        s, t = ends[e]
+        if kept[e] and s != t:
+            lane = lanes[s, t] = lanes.get((s, t), -1) + 1
+            along = frozenset((s, t)) in bones
+            _arrow(pen, (s, t), colours[e], shares[e], lane, (reach[s], reach[t]), along)
+    return reach
 
 
 def _arrow(
-    ax: Axes,
-    plane: Tensor,
+    pen: _Pen,
     ends: tuple[int, int],
     colour: str,
     share: float,
     lane: int,
-    gaps: tuple[float, float],
-    bone: bool,
+    reach: tuple[float, float],
+    along: bool,
 ) -> None:
-    """An arrow on the right-hand side of its way, so that both directions are seen."""
+    """An arrow that bends to one side of its way, so that both directions are seen."""
     from matplotlib.patches import FancyArrowPatch
 
-    (ax0, ay0), (bx, by) = (tuple(plane[j].tolist()) for j in ends)
-    bend = 0.16 + 0.12 * lane if bone else 0.24 + 0.05 * lane
-    ax.add_patch(
+    start, end = (pen.at(joint) for joint in ends)
+    length = math.dist(start, end) * pen.scale
+    # between close joints an arrow begins and ends on their rings rather than vanish
+    fit = min(1.0, 0.45 * length / (sum(reach) + 1e-6))
+    pen.ax.add_patch(
         FancyArrowPatch(
-            (ax0, ay0),
-            (bx, by),
-            connectionstyle=f"arc3,rad={bend}",
+            start,
+            end,
+            connectionstyle=f"arc3,rad={0.14 + 0.12 * lane if along else 0.22 + 0.05 * lane}",
             arrowstyle="-|>,head_length=0.42,head_width=0.2",
-            mutation_scale=5 + 4 * share,
-            shrinkA=gaps[0],
-            shrinkB=gaps[1],
+            mutation_scale=(5 + 4 * share) * min(1.0, 0.5 + length / 40),
+            shrinkA=reach[0] * fit,
+            shrinkB=reach[1] * fit,
             color=colour,
-            linewidth=0.6 + 2.4 * share,
-            alpha=0.95 if bone else 0.6,
-            zorder=3 if bone else 2,
+            linewidth=(0.7 if along else 0.45) + 2.2 * share,
+            alpha=0.95 if along else 0.55,
+            zorder=3 if along else 2,
             joinstyle="miter",
             capstyle="butt",
         )
     )
 
 
-def _dash(ax: Axes, plane: Tensor, s: int, t: int) -> None:
-    ax.plot(plane[[s, t], 0], plane[[s, t], 1], color=CUT, linewidth=0.9, linestyle=(0, (2.5, 2)),
-            zorder=1.5)  # fmt: skip
-
-
-def _joint_sizes(panel: _Shown, heaviest: float) -> list[float]:
-    """Area of each joint's dot in square points."""
-    shares = (panel.joint_scores / heaviest).tolist()
-    kept = panel.joints.tolist()
-    return [10 + 40 * share if on else 16 for share, on in zip(shares, kept, strict=True)]
-
-
-def _joints(
-    ax: Axes,
-    panel: _Shown,
-    plane: Tensor,
-    sizes: list[float],
-    rings: dict[int, list[tuple[str, float]]],
-) -> None:
+def _draw_joints(
+    pen: _Pen, panel: _Shown, heaviest: float, loops: list[tuple[int, float, str]]
+) -> list[float]:
+    """Dots and their rings; returns how far each joint reaches, in points."""
+    shares = (panel.joint_scores / heaviest).sqrt()
+    sizes = (1.5 + 2.1 * (shares if panel.joints_scored else shares.clamp(max=0.5))).tolist()
+    reach = []
     for joint, on in enumerate(panel.joints.tolist()):
-        place = float(plane[joint, 0]), float(plane[joint, 1])
-        edge = sizes[joint]
-        # rings from the inside outwards, the strongest first
-        radius = math.sqrt(edge) / 2 + 1.2
-        for colour, share in sorted(rings.get(joint, []), key=lambda ring: -ring[1]):
-            wide = 0.6 + 2.0 * share
+        radius = sizes[joint] if on else 2.0
+        colours = {"facecolor": INK if on else "white", "edgecolor": "white" if on else CUT}
+        pen.dot(joint, radius, **colours, linewidth=0.6 if on else 1.1, zorder=5)
+        # from the inside outwards, the strongest first
+        own = sorted((loop for loop in loops if loop[0] == joint), key=lambda loop: -loop[1])
+        for _, share, colour in own:
+            wide = 0.6 + 1.8 * share
+            radius += 0.8 + wide / 2
+            pen.dot(joint, radius, facecolor="none", edgecolor=colour, linewidth=wide, zorder=4)
             radius += wide / 2
-            ax.scatter(*place, s=(2 * radius) ** 2, facecolor="none", edgecolor=colour,
-                       linewidth=wide, zorder=4)  # fmt: skip
-            radius += wide / 2 + 0.7
-        ax.scatter(
-            *place,
-            s=edge,
-            facecolor=INK if on else "white",
-            edgecolor="white" if on else CUT,
-            linewidth=0.6 if on else 1.1,
-            zorder=5,
-        )
+        reach.append(radius + 1.2)
+    return reach
 
 
-def _name(ax: Axes, layout: SkeletonLayout, plane: Tensor, names: bool | Sequence[int]) -> None:
-    chosen = range(layout.num_joints) if names is True else names or ()
-    for joint in chosen:
-        right = plane[joint, 0] >= plane[:, 0].median()
-        ax.annotate(
+def _name(pen: _Pen, layout: SkeletonLayout, joints: Sequence[int], reach: list[float]) -> None:
+    from matplotlib.patheffects import withStroke
+
+    for joint in joints:
+        right = pen.plane[joint, 0] >= pen.plane[:, 0].median()
+        away = reach[joint] + 2
+        pen.ax.annotate(
             layout.joints[joint].replace("_", " "),
-            (float(plane[joint, 0]), float(plane[joint, 1])),
-            xytext=(9 if right else -9, 0),
+            pen.at(joint),
+            xytext=(away if right else -away, 0),
             textcoords="offset points",
             ha="left" if right else "right",
             va="center",
             fontsize=7,
-            color=QUIET,
+            color=INK,
             annotation_clip=False,
-            zorder=6,
+            path_effects=[withStroke(linewidth=2.2, foreground="white")],
+            zorder=3.5,  # over edges, under joints
         )
 
 
 def _legend(figure: Figure, names: list[str], panels: list[_Shown]) -> None:
     """One legend below all panels: types, widths, what was cut."""
+    from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
 
-    used = sorted({int(k) for p in panels for k in p.edges.edge_type.unique().tolist()})
-    handles = [Line2D([], [], color=CYCLE[kind % len(CYCLE)], linewidth=2.4) for kind in used]
-    labels = [names[kind] for kind in used]
+    def line(colour: str, width: float, style: Any = "solid") -> Line2D:
+        return Line2D([], [], color=colour, linewidth=width, linestyle=style)
+
+    def ring(size: float, colour: str, width: float) -> Line2D:
+        return Line2D([], [], marker="o", linestyle="none", markersize=size, markeredgewidth=width,
+                      markerfacecolor="none", markeredgecolor=colour)  # fmt: skip
+
+    used = sorted({int(kind) for p in panels for kind in p.edges.edge_type[p.kept].tolist()})
+    entries: list[tuple[str, Any]] = [
+        (names[kind], line(CYCLE[kind % len(CYCLE)], 2.4)) for kind in used
+    ]
     if any(bool((p.edges.edge_index[0] == p.edges.edge_index[1])[p.kept].any()) for p in panels):
-        handles.append(
-            Line2D([], [], marker="o", linestyle="none", markersize=7, markerfacecolor="none",
-                   markeredgecolor=QUIET, markeredgewidth=1.6)  # fmt: skip
-        )
-        labels.append("from a joint to itself")
+        entries.append(("from a joint to itself", ring(7, QUIET, 1.6)))
+    if any(p.scored for p in panels):
+        entries.append(("low, high score", (line(QUIET, 0.8), line(QUIET, 2.9))))
     if any(not bool(p.kept.all()) for p in panels):
-        handles.append(Line2D([], [], color=CUT, linewidth=0.9, linestyle=(0, (2.5, 2))))
-        labels.append("cut")
+        entries.append(("cut", line(CUT, 0.9, DASHES)))
     if any(not bool(p.joints.all()) for p in panels):
-        handles.append(
-            Line2D([], [], marker="o", linestyle="none", markersize=5, markerfacecolor="white",
-                   markeredgecolor=CUT)  # fmt: skip
-        )
-        labels.append("joint cut")
-    columns = min(len(handles), max(2, 2 * len(panels)))
+        entries.append(("joint cut", ring(4.5, CUT, 1.1)))
+    longest = max((len(label) for label, _ in entries), default=1)
+    fit = int(figure.get_figwidth() / (0.5 + 0.062 * longest))
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.4,
-        handlelength=1.6, handletextpad=0.5, labelcolor=INK,
-    )  # fmt: skip
+        [handle for _, handle in entries],
+        [label for label, _ in entries],
+        loc="outside lower center",
+        ncols=len(entries) if len(panels) > 2 else max(1, min(fit, len(entries))),
+        columnspacing=1.4,
+        handlelength=2.0,
+        handletextpad=0.5,
+        handler_map={tuple: HandlerTuple(ndivide=None, pad=0.5)},
+    )
