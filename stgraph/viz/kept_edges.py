@@ -109,8 +109,7 @@ def draw_kept_edges(
             synthetic,
         )
         if synthetic:  # headings stay clear of the mark
-            engine = figure.get_layout_engine()
-            assert engine is not None
+            engine: Any = figure.get_layout_engine()
             engine.set(rect=(0, 0, 1, 1 - 0.15 / figure.get_figheight()))
         for ax, (heading, panel) in zip(axes, shown.items(), strict=True):
             ax = _clean_axes(ax, wide, tall)

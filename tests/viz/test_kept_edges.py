@@ -149,5 +149,5 @@ def test_what_does_not_fit_is_refused(panels: KeptEdges, message: str) -> None:
 
 
 def test_too_few_names_of_types_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected 3 type names .got 1"):
+    with pytest.raises(ValueError, match=r"expected 3 type names \(got 1\)"):
         draw_kept_edges(LAYOUT, KeptEdges(EDGES), type_names=["one"])
