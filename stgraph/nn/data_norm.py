@@ -31,15 +31,19 @@ class JointNorm(nn.BatchNorm1d):
         flat = super().forward(x.transpose(0, 1).reshape(p, v * c))
         return flat.view(p, v, c).transpose(0, 1).contiguous()
 
+    def of_joints(self, tensor: Tensor, joints: Tensor) -> Tensor:
+        """What a parameter or a statistic holds for some joints, in their order, flat."""
+        shape = (-1, self.num_joints, self.num_features // self.num_joints)
+        if isinstance(self, PersonJointNorm):
+            shape = (self.num_persons, self.num_joints, -1)
+        return tensor.view(shape)[:, joints.to(tensor.device)].flatten()
+
     @torch.no_grad()
     def permute_joints(self, order: Tensor) -> None:
         """The same norm for joints in another order: new joint i is the old ``order[i]``."""
         for tensor in (self.weight, self.bias, self.running_mean, self.running_var):
             assert tensor is not None
-            shape = (-1, self.num_joints, self.num_features // self.num_joints)
-            if isinstance(self, PersonJointNorm):
-                shape = (self.num_persons, self.num_joints, -1)
-            tensor.copy_(tensor.view(shape)[:, order.to(tensor.device)].flatten())
+            tensor.copy_(self.of_joints(tensor, order))
 
 
 class PersonJointNorm(JointNorm):

@@ -46,7 +46,7 @@ def embed_poses(encoder: nn.Module, batch: SkeletonGraph, of: Tensor | None = No
             f"a {type(encoder).__name__} gives no embeddings of poses: it has neither 'poses' nor "
             "'nodes'"
         )
-    x, pose, _ = network.nodes(batch)
+    x, pose = network.nodes(batch)[:2]
     if x.dim() == 2:  # mixed layouts: one row a node
         owner, pose = batch.pose[pose].unique(return_inverse=True)[::-1]
         count = torch.bincount(owner)[:, None]

@@ -21,12 +21,20 @@ class MaskTokens(nn.Module):
 
     Args:
         encoder: Has ``unpack``, ``enter``, ``propagate``, ``in_width`` and ``out_channels``.
+
+    Raises:
+        ValueError: if the encoder does not look at all joints.
     """
 
     patch_size = 1
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
+        if getattr(encoder, "kept", None) is not None:
+            raise ValueError(
+                "an encoder that looks at some joints alone cannot fill in the others: build it "
+                "without 'joints', on a layout of these joints alone"
+            )
         self.encoder: Any = encoder
         self.in_width: int = encoder.in_width  # type: ignore[assignment]
         self.out_channels: int = encoder.out_channels  # type: ignore[assignment]

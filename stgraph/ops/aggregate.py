@@ -47,8 +47,10 @@ def partitioned_aggregate(
         )
     if backend == "auto":
         slow = torch.compiler.is_compiling() or x.device.type != "cpu"
-        # beyond this density a matrix product wins (a learned adjacency has every entry)
-        sparse = edge_type.numel() * 5 <= num_types * x.size(0) ** 2
+        # beyond this density a matrix product wins (a learned adjacency has every entry); an edge
+        # costs its row and as much again as 12,000 numbers, which few poses do not outweigh
+        row = max(x.size(1) * x.size(2) // num_types, 1)
+        sparse = edge_type.numel() * 5 * (1 + 12_000 / row) <= num_types * x.size(0) ** 2
         backend = "edges" if sparse and not slow else "dense"
     if backend == "edges":
         return _Edges.apply(x, edge_index, edge_type, edge_weight, num_types)

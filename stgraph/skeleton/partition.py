@@ -69,6 +69,34 @@ class Partition:
         index = (self.edge_type, self.edge_index[1], self.edge_index[0])
         return out.index_put(index, self.edge_weight, accumulate=True)
 
+    def take(self, keep: Tensor) -> Partition:
+        """The same with some of its edges: bool [E], or their numbers."""
+        return Partition(
+            self.edge_index[:, keep],
+            self.edge_type[keep],
+            self.edge_weight[keep],
+            self.num_types,
+            self.num_joints,
+        )
+
+    def among(self, joints: Tensor) -> Partition:
+        """The edges between some joints, in their order and with their weights.
+
+        Args:
+            joints: Old number of each new joint, int64 [V'], all different.
+        """
+        new = torch.full((self.num_joints,), -1, dtype=torch.long)
+        new[joints] = torch.arange(joints.numel())
+        ends = new[self.edge_index]
+        inside = (ends >= 0).all(dim=0)
+        return Partition(
+            ends[:, inside],
+            self.edge_type[inside],
+            self.edge_weight[inside],
+            self.num_types,
+            joints.numel(),
+        )
+
     @property
     def num_edges(self) -> int:
         """Number E of labelled edges, self-loops included."""

@@ -1,7 +1,14 @@
-"""Fewer weights and fewer edges: learned masks, lottery tickets, smaller networks."""
+"""Sparse networks: fewer weights, fewer edges, fewer joints.
+
+A skeleton is a graph, so a network on it can lose edges and joints, not weights alone. What is left
+is an ordinary network: it trains on, saves, compiles and permutes as any other, and without edges
+and joints it is faster, because they are gone and not multiplied by zero.
+"""
 
 from stgraph.sparsity.assembly import LEVELS, Assembled, SparseAssembly, assemble
+from stgraph.sparsity.edges import EdgeScores, best_edges, edge_penalty, edge_scores, prune_edges
 from stgraph.sparsity.generator import Kept, SparseGenerator, sparsify
+from stgraph.sparsity.joints import joint_scores, prune_joints
 from stgraph.sparsity.lottery import (
     Ticket,
     find_tickets,
@@ -42,6 +49,8 @@ tickets = [
     "pruning_rounds",
 ]
 assemblies = ["assemble", "Assembled", "SparseAssembly", "LEVELS"]
+edges_of_graphs = ["prune_edges", "edge_scores", "EdgeScores", "edge_penalty", "best_edges"]
+joints_of_graphs = ["prune_joints", "joint_scores"]
 
 __all__ = [
     *generators,
@@ -49,5 +58,7 @@ __all__ = [
     *masks,
     *tickets,
     *assemblies,
+    *edges_of_graphs,
+    *joints_of_graphs,
     "PUBLISHED_SCHEDULE",
 ]

@@ -11,6 +11,7 @@ from stgraph.viz.class_charts import draw_class_differences, draw_class_frequenc
 from stgraph.viz.embedding import draw_embedding
 from stgraph.viz.forecast import animate_forecast, draw_forecast
 from stgraph.viz.horizons import draw_horizons, draw_levels
+from stgraph.viz.kept_edges import KeptEdges, draw_kept_edges
 from stgraph.viz.order import draw_order_confusion
 from stgraph.viz.partition import draw_partition, draw_partitions
 from stgraph.viz.reconstruction import animate_reconstruction, draw_reconstruction
@@ -29,6 +30,8 @@ __all__ = [
     # partitions
     "draw_partition",
     "draw_partitions",
+    "KeptEdges",
+    "draw_kept_edges",
     # recordings
     "draw_recording",
     "animate",

@@ -102,6 +102,7 @@ ENCODERS: dict[str, Make] = {
     "GATv2Conv": _stgcn(conv=GATv2Conv, edge_importance=False, channels=[4, 4]),
     "GINConv": _anywhere(conv="GINConv", channels=[4, 4]),
     "TransformerConv": _stgcn(conv="TransformerConv", edge_importance=False, channels=[4, 4]),
+    "some joints": _stgcn(joints=["neck", "hip", "left_hand", "right_foot"], adaptive="offset"),
     "ST-GCN++": _plus_plus,
     "CTR-GCN": _ctr,
     "AAGCN": _aagcn,

@@ -43,6 +43,7 @@ class CTRGCN(STGCN):
         head_dropout: Dropout before the classifier.
         data_norm: Batch norm of the input, see :class:`STGCN`.
         num_persons: See :class:`STGCN`.
+        joints: Names of the joints that the network looks at; None for all. See :class:`STGCN`.
         as_published: See :class:`STGCN`.
         fold: Use the folded path where the layer has one.
         block_kwargs: Further arguments of :class:`STGCNPlusPlusBlock`.
@@ -66,6 +67,7 @@ class CTRGCN(STGCN):
         head_dropout: float = 0.0,
         data_norm: str = "joint",
         num_persons: int = 1,
+        joints: Sequence[str] | None = None,
         as_published: bool = False,
         fold: bool = True,
         block_kwargs: dict[str, Any] | None = None,
@@ -88,6 +90,7 @@ class CTRGCN(STGCN):
             head_dropout=head_dropout,
             data_norm=data_norm,
             num_persons=num_persons,
+            joints=joints,
             as_published=as_published,
             fold=fold,
             block_kwargs={"branches": branches, **(block_kwargs or {})},

@@ -134,8 +134,13 @@ def _moved(batch: SkeletonGraph, pos: Tensor) -> SkeletonGraph:
 
 def _summary(encoder: Any, batch: SkeletonGraph) -> Tensor:
     """Mean and last embedding of each joint over the poses in which it is found, [M, V, 2 C]."""
-    x, pose, _ = encoder.nodes(batch)
+    x, pose = encoder.nodes(batch)[:2]
     found = (batch.folded_score() > 0)[pose]
+    if x.size(1) != found.size(1):
+        raise ValueError(
+            f"a decoder of joints expected embeddings of all {found.size(1)} joints (got "
+            f"{x.size(1)}); use an encoder without 'joints', or the recurrent decoder"
+        )
     track, m = batch.track[pose], batch.num_tracks
     total = x.new_zeros(m, *x.shape[1:]).index_add(0, track, x * found[..., None])
     count = x.new_zeros(m, x.size(1)).index_add(0, track, found.to(x.dtype))

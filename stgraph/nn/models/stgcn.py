@@ -18,6 +18,7 @@ from stgraph.nn.blocks import (
     STGCNPlusPlusBlock,
 )
 from stgraph.nn.data_norm import JointNorm, make_data_norm
+from stgraph.nn.kept_joints import columns_of, kept_joints
 from stgraph.nn.lanes import node_features
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan, plan_steps
 from stgraph.nn.pretrained import PretrainedMixin
@@ -50,11 +51,13 @@ class NodeEmbeddings(NamedTuple):
         x: [P', V, D] (mixed layouts: [N', D]).
         pose: Pose of the batch that each one stands for, int64 [P'] (mixed layouts: node, [N']).
         pose_batch: Recording of each, int64 [P'].
+        joint: Joint of the encoder's layout in each of V columns, int64 [V]; None: all of them.
     """
 
     x: Tensor
     pose: Tensor
     pose_batch: Tensor
+    joint: Tensor | None = None
 
 
 def stgcn_channels(width: int = 64, depth: int = 9) -> list[int]:
@@ -133,6 +136,9 @@ class STGCN(PretrainedMixin, nn.Module):
             each ``"channel"``, ``"none"``, or for each joint of each person ``"person_joint"``
             (published networks only: ``as_published=True``).
         num_persons: Number of persons in every recording, for ``data_norm="person_joint"``.
+        joints: Names of the joints that the network looks at; None for all. Others are cut off
+            where a recording comes in, with their edges; the weights of the remaining edges stay.
+            Recordings have all joints of the layout, or exactly these in any order.
         first_residual: A shortcut also in the first unit, in blocks that leave it out there.
         as_published: The network is run as its authors run it, on batches of
             ``SkeletonGraph.from_dense(..., keep_absent=True)``, in which absent persons and frames
@@ -151,6 +157,7 @@ class STGCN(PretrainedMixin, nn.Module):
     # of blocks, which nn.ModuleList would hide from type checkers
     blocks: Any
     head: Any
+    kept: Tensor | None  # joints that are looked at, int64 [V]
 
     def __init__(
         self,
@@ -171,6 +178,7 @@ class STGCN(PretrainedMixin, nn.Module):
         head_dropout: float = 0.0,
         data_norm: str = "joint",
         num_persons: int = 1,
+        joints: Sequence[str] | None = None,
         first_residual: bool = False,
         as_published: bool = False,
         fold: bool = True,
@@ -197,12 +205,12 @@ class STGCN(PretrainedMixin, nn.Module):
                 "data_norm='person_joint' makes the output depend on the order of persons; it is "
                 "there for published networks, set as_published=True"
             )
+        self.register_buffer("kept", kept_joints(self.layout, joints), persistent=False)
         self._partitions: dict[SkeletonLayout, Partition] = {}
         own: Partition | None = None
         if self.layout is not None:
             fixed = partition if isinstance(partition, Partition) else None
-            own = fixed or self.partition_of(self.layout)
-            self._partitions[self.layout] = own
+            own = self._bind(fixed or self.partition_of(self.layout))
             self.num_types = own.num_types
         else:
             self.num_types = self.partition_of(resolve_layout("kinect_v2_25")).num_types
@@ -215,7 +223,7 @@ class STGCN(PretrainedMixin, nn.Module):
         self.channels, self.strides = channels, list(strides)
         self.out_channels = channels[-1]
 
-        num_joints = None if self.layout is None else self.layout.num_joints
+        num_joints = None if own is None else own.num_joints
         self.data_norm = make_data_norm(data_norm, in_channels, num_joints, num_persons)
         self.num_slots = num_persons if data_norm == "person_joint" else None
         block_class = BLOCKS.get(block) if isinstance(block, str) else block
@@ -247,9 +255,20 @@ class STGCN(PretrainedMixin, nn.Module):
                 nn.Dropout(head_dropout), nn.Linear(self.out_channels, num_classes)
             )
 
+    def _bind(self, partition: Partition) -> Partition:
+        """Keeps the edges of the own layout, and returns those that the blocks see."""
+        assert self.layout is not None
+        if self.kept is None:
+            self._inside = self._partitions[self.layout] = partition
+        else:
+            ends = torch.isin(partition.edge_index, self.kept.cpu())
+            self._partitions[self.layout] = partition.take(ends.all(dim=0))
+            self._inside = partition.among(self.kept.cpu())
+        return self._inside
+
     # --- a batch ---
     def partition_of(self, layout: SkeletonLayout) -> Partition:
-        """The labelled edges that the network uses on a layout.
+        """The labelled edges that the network uses on a layout, by the joint numbers of it.
 
         Raises:
             ValueError: if the network is bound to a layout of other joints, or in another order.
@@ -258,17 +277,27 @@ class STGCN(PretrainedMixin, nn.Module):
             if self.layout is not None and self.layout in self._partitions:
                 conflict = self.layout.joint_conflict(layout)
                 if conflict is not None:
-                    raise ValueError(
-                        f"this {type(self).__name__} is bound to layout {self.layout.name!r} and "
-                        f"got {layout.name!r} ({conflict}); convert the recordings, or build it "
-                        "with layout=None for any layout"
-                    )
+                    columns = self._columns(layout)
+                    if columns is None:
+                        raise ValueError(
+                            f"this {type(self).__name__} is bound to layout {self.layout.name!r} "
+                            f"and got {layout.name!r} ({conflict}); convert the recordings, or "
+                            "build it with layout=None for any layout"
+                        )
+                    self._partitions[layout] = self._inside.among(columns.argsort())
+                    return self._partitions[layout]
                 # recordings read under a variant's name share the joints of the bound layout
                 self._partitions[layout] = self._partitions[self.layout]
                 return self._partitions[layout]
             assert self.strategy is not None
             self._partitions[layout] = self.strategy(layout)
         return self._partitions[layout]
+
+    def _columns(self, layout: SkeletonLayout) -> Tensor | None:
+        """Where the joints that are looked at are in a recording; None for all in their order."""
+        if self.kept is None or self.layout is None:
+            return None
+        return columns_of(self.layout, self.kept.cpu(), layout)
 
     def unpack(self, batch: SkeletonGraph) -> tuple[Tensor, EncoderPlan]:
         """The tensors of a batch that :meth:`core` takes: features [V, P, C] and a plan."""
@@ -285,17 +314,26 @@ class STGCN(PretrainedMixin, nn.Module):
             plan = make_encoder_plan(batch, partitions, self.plan_steps, self.reach, fold=False)
             nodes = make_encoder_plan(batch, partitions, [], self.reach, fold=False).pose
             return x[nodes][None], plan
-        partition = partitions[distinct[0]]
         plan = make_encoder_plan(
             batch,
-            partition,
+            partitions[distinct[0]] if self.layout is None else self._inside,
             self.plan_steps,
             self.reach,
             chunk=self.chunks,
             num_slots=self.num_slots,
         )
-        joints = batch.num_joints
-        return x.view(-1, joints, x.size(1)).transpose(0, 1).contiguous(), plan
+        x = x.view(-1, batch.num_joints, x.size(1)).transpose(0, 1)
+        if self.kept is None:
+            return x.contiguous(), plan
+        columns, *others = [self._columns(layout) for layout in distinct]
+        assert columns is not None
+        if any(other is None or not torch.equal(columns, other) for other in others):
+            names = ", ".join(layout.name for layout in distinct)
+            raise ValueError(
+                f"this {type(self).__name__} expected recordings whose joints are in one order "
+                f"(got layouts {names}); batch them apart"
+            )
+        return x.index_select(0, columns.to(x.device)), plan
 
     def core(self, x: Tensor, plan: EncoderPlan) -> Tensor:
         """Tensors alone: x [V, P, C] to node embeddings [V, P', D]; compiles and exports."""
@@ -337,7 +375,7 @@ class STGCN(PretrainedMixin, nn.Module):
         x, plan = self.unpack(batch)
         x = self.core(x, plan)
         x = x[0] if plan.edges[0].unrolled else x.transpose(0, 1)
-        return NodeEmbeddings(x, plan.pose, plan.pool_batch)
+        return NodeEmbeddings(x, plan.pose, plan.pool_batch, self.kept)
 
     def _nothing(self, num_recordings: int) -> Tensor:
         """Zeros that still belong to the graph of autograd, so that a training step runs."""
@@ -362,22 +400,19 @@ class STGCN(PretrainedMixin, nn.Module):
         """
         if self.layout is None:
             return self
-        old = self._partitions[self.layout]
         layout = self.layout.permute(perm)
         order = torch.as_tensor(list(perm))
-        where = torch.empty_like(order)
-        where[order] = torch.arange(len(order))
-        partition = Partition(
-            where[old.edge_index],
-            old.edge_type,
-            old.edge_weight,
-            old.num_types,
-            old.num_joints,
-        )
-        self.layout, self._partitions = layout, {layout: partition}
+        partition = self._partitions[self.layout].among(order)
+        self.layout, self._partitions = layout, {}
         self.config["layout"] = layout
         if "partition" in self.config:
             self.config["partition"] = partition
+        if self.kept is not None:
+            inside = self.kept.cpu()
+            self.kept = torch.isin(order, inside).nonzero().flatten().to(self.kept.device)
+            # from here on in terms of the joints that are looked at
+            order = torch.searchsorted(inside, order[self.kept.cpu()])
+        self._bind(partition)
         if isinstance(self.data_norm, JointNorm):
             self.data_norm.permute_joints(order)
         for block in self.blocks:

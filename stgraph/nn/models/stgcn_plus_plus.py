@@ -35,6 +35,7 @@ class STGCNPlusPlus(STGCN):
         head_dropout: Dropout before the classifier.
         data_norm: Batch norm of the input, see :class:`STGCN`.
         num_persons: See :class:`STGCN`.
+        joints: Names of the joints that the network looks at; None for all. See :class:`STGCN`.
         first_residual: A shortcut also in the first unit (as where it does not widen the input).
         as_published: See :class:`STGCN`.
         fold: Use the folded path where the layer has one.
@@ -60,6 +61,7 @@ class STGCNPlusPlus(STGCN):
         head_dropout: float = 0.0,
         data_norm: str = "joint",
         num_persons: int = 1,
+        joints: Sequence[str] | None = None,
         first_residual: bool = False,
         as_published: bool = False,
         fold: bool = True,
@@ -85,6 +87,7 @@ class STGCNPlusPlus(STGCN):
             head_dropout=head_dropout,
             data_norm=data_norm,
             num_persons=num_persons,
+            joints=joints,
             first_residual=first_residual,
             as_published=as_published,
             fold=fold,

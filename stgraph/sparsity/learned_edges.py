@@ -1,0 +1,156 @@
+"""The edges of a network with what each of its units has learned of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stgraph.nn import STGCN, Edges
+from stgraph.skeleton import Partition, SkeletonGraph
+
+
+class LearnedEdges(NamedTuple):
+    """Typed edges that all units share, and the weights with which each unit uses them.
+
+    Attributes:
+        edges: The edges, by the joint numbers of the network's layout; of a learned adjacency every
+            pair of joints of every type.
+        values: [U, E], one row a unit, on the graph of autograd.
+        parameters: What values are made of, one a unit; empty if nothing of the edges is learned.
+    """
+
+    edges: Partition
+    values: Tensor
+    parameters: list[nn.Parameter]
+
+
+def learned_edges(model: nn.Module, who: str) -> LearnedEdges:
+    """The edges of a network and their weights in each unit.
+
+    Args:
+        model: An STGCN or one of its kin, bound to a layout.
+        who: Named in errors.
+
+    Raises:
+        TypeError: if the network has no typed edges that could be scored.
+        ValueError: if it is bound to no layout, or makes its edges of the data.
+    """
+    check_has_edges(model, who)
+    network: Any = model
+    if any(block.spatial.per_track for block in network.blocks):
+        raise ValueError(
+            f"{who!r} knows no edges of a {type(model).__name__}: its layer refines every pair of "
+            "joints from the data, so a learned entry does not say what goes along an edge, and "
+            "all pairs are computed anyway; use prune_joints, or an STGCN with adaptive='init'"
+        )
+    inside = network.kept
+    partition = network.partition_of(network.layout)
+    shared = partition if inside is None else partition.among(inside.cpu())
+    device = next(model.parameters()).device
+    edges = Edges(
+        shared.edge_index.to(device), shared.edge_type.to(device), shared.edge_weight.to(device)
+    )
+    values = []
+    for block in network.blocks:
+        index, kind, weight = block.spatial.weighted_edges(edges)
+        values.append(weight)
+    index, kind = index.cpu(), kind.cpu()
+    if inside is not None:
+        index = inside.cpu()[index]
+    if network.blocks[0].spatial.adjacency is None:
+        fixed = partition
+    else:
+        # what units have learned lies in their values
+        fixed = Partition(
+            index, kind, torch.ones(len(kind)), shared.num_types, partition.num_joints
+        )
+    return LearnedEdges(fixed, torch.stack(values), edge_parameters(network))
+
+
+def check_has_edges(model: nn.Module, who: str) -> None:
+    """Refuses networks without typed edges of one layout.
+
+    Raises:
+        TypeError: if the network is no STGCN.
+        ValueError: if it is bound to no layout.
+    """
+    if not isinstance(model, STGCN):
+        inner = getattr(model, "encoder", None)
+        if isinstance(inner, STGCN):
+            remedy = "give it the encoder inside (.encoder)"
+        elif hasattr(model, "_partitions"):
+            remedy = "its bones carry no learned importance; use an STGCN, which learns one"
+        else:
+            remedy = "it has no typed edges; use an STGCN, whose edges have learned weights"
+        raise TypeError(
+            f"{who!r} expected an STGCN or its kin (got {type(model).__name__}): {remedy}"
+        )
+    if model.layout is None:
+        raise ValueError(
+            f"{who!r} expected a network bound to a layout, since edges of any layout are none in "
+            "particular; build it with layout=..."
+        )
+
+
+def edge_parameters(network: Any) -> list[nn.Parameter]:
+    """What each unit has learned of its edges: importance or adjacency; empty if nothing."""
+    spatial = [block.spatial for block in network.blocks]
+    found = [s.importance if s.adjacency is None else s.adjacency for s in spatial]
+    return [parameter for parameter in found if parameter is not None]
+
+
+def rebuilt(model: nn.Module, state: dict[str, Tensor], **changes: Any) -> Any:
+    """A new network of the same class, arguments and weights, but for some.
+
+    Args:
+        model: The network.
+        state: Its weights where they differ from those of ``model``.
+        **changes: Arguments of the constructor that differ.
+
+    Raises:
+        ValueError: if the class does not take the arguments, or a weight does not fit.
+    """
+    old: Any = model
+    kind = type(model)
+    unknown = sorted(set(changes) - set(kind.config_names()))  # type: ignore[attr-defined]
+    if unknown:
+        raise ValueError(
+            f"a {kind.__name__} takes no argument {', '.join(unknown)}; give its constructor one "
+            "and pass it on to STGCN"
+        )
+    with torch.random.fork_rng(devices=[]):  # its first weights are thrown away
+        new = kind(**{**old.config, "layout": old.layout, **changes})
+    sample = next(model.parameters())
+    new.to(device=sample.device, dtype=sample.dtype)
+    before, own = model.state_dict(), new.state_dict()
+    weights = {key: state.get(key, before.get(key)) for key in own}
+    strange = [
+        key for key, value in weights.items() if value is None or value.shape != own[key].shape
+    ]
+    if strange:
+        raise ValueError(
+            f"a layer of this {kind.__name__} binds parameters to edges or joints that stgraph "
+            f"does not know ({', '.join(strange)}); use STGraphConv, or train the smaller network "
+            "from the start"
+        )
+    new.load_state_dict(weights)
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    for name, parameter in new.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    return new.train(model.training)
+
+
+def classification_loss(model: nn.Module, batch: SkeletonGraph) -> Tensor:
+    """Mean cross-entropy of a network's logits with the classes of a batch.
+
+    Raises:
+        ValueError: if the network has no classes, or the recordings none.
+    """
+    if getattr(model, "num_classes", None) is None or getattr(batch, "y", None) is None:
+        raise ValueError(
+            "a score by cross-entropy needs a network with 'num_classes' and recordings with 'y'; "
+            "give another 'loss', a function of (model, batch)"
+        )
+    return nn.functional.cross_entropy(model(batch), batch.y)
