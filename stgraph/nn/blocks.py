@@ -126,9 +126,7 @@ class PlainBlock(nn.Module):
             raise ValueError(f"unknown norm {norm!r}; known are {', '.join(NORM_PLACEMENTS)}")
         self.norm1 = PoseNorm(in_channels) if norm in ("both", "start") else nn.Identity()
         self.spatial = spatial
-        self.temporal = TemporalConv(
-            self.hidden_channels, out_channels, temporal_kernel, stride
-        )
+        self.temporal = TemporalConv(self.hidden_channels, out_channels, temporal_kernel, stride)
         self.norm2 = PoseNorm(out_channels) if norm in ("both", "end") else nn.Identity()
         self.relu_first = relu_first
         self.dropout = nn.Dropout(dropout)
@@ -269,9 +267,7 @@ class STGCNPlusPlusBlock(nn.Module):
         if branches is None:
             self.temporal = TemporalConv(hidden, out_channels, temporal_kernel, stride)
         else:
-            self.temporal = MultiBranchTemporalConv(
-                hidden, out_channels, stride=stride, **branches
-            )
+            self.temporal = MultiBranchTemporalConv(hidden, out_channels, stride=stride, **branches)
         self.norm2 = PoseNorm(out_channels)
         self.dropout = nn.Dropout(dropout)
         self.shortcut: Shortcut | None = None

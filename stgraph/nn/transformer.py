@@ -180,17 +180,16 @@ class TransformerStack(nn.Module):
         hidden_channels: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        heads = each_layer(num_heads, depth, "num_heads")
+        hidden = each_layer(hidden_channels, depth, "hidden_channels")
+        #: Channels of a head.
+        self.attention_channels = width // heads[0] if head_channels is None else head_channels
         rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
         self.blocks = nn.ModuleList(
             TransformerBlock(
-                width, heads, mlp_ratio, dropout, rate, head_channels, attention_bias, hidden
+                width, many, mlp_ratio, dropout, rate, head_channels, attention_bias, inner
             )
-            for rate, heads, hidden in zip(
-                rates,
-                each_layer(num_heads, depth, "num_heads"),
-                each_layer(hidden_channels, depth, "hidden_channels"),
-                strict=True,
-            )
+            for rate, many, inner in zip(rates, heads, hidden, strict=True)
         )
         self.norm: nn.Module = nn.LayerNorm(width) if last_norm else nn.Identity()
 
@@ -206,13 +205,9 @@ class TransformerStack(nn.Module):
             prefix: Before the names of this stack's own.
         """
         names = [f"{prefix}blocks.{i}." for i in range(len(self.blocks))]
-        sizes = [block.proj.in_features // block.num_heads for block in self.blocks]  # type: ignore[union-attr, operator]
-        heads = [
-            state[f"{name}proj.weight"].size(1) // size
-            for name, size in zip(names, sizes, strict=True)
-        ]
+        widths = [state[f"{name}proj.weight"].size(1) for name in names]
         return {
-            "num_heads": heads,
+            "num_heads": [width // self.attention_channels for width in widths],
             "hidden_channels": [state[f"{name}fc1.weight"].size(0) for name in names],
         }
 

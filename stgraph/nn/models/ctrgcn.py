@@ -115,7 +115,8 @@ class CTRGCN(STGCN):
             nn.init.constant_(block.norm1.weight, 1e-6)
             if isinstance(block.temporal, MultiBranchTemporalConv):
                 block.temporal.reset_reduce()
-                nn.init.normal_(block.temporal.norm.weight, 1.0, 0.02)
+                if block.temporal.norm is not None:
+                    nn.init.normal_(block.temporal.norm.weight, 1.0, 0.02)
                 nn.init.normal_(block.norm2.weight, 1.0, 0.02)
         if self.num_classes is not None:
             nn.init.normal_(self.head[-1].weight, 0.0, math.sqrt(2.0 / self.num_classes))

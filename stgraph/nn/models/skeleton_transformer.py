@@ -285,15 +285,13 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         groups = list(groups_within(self, "stack"))
         if self.by_joint and self.head is not None:
             first, norm, last = (channels_of(self.head[i], f"head.{i}") for i in (1, 2, 4))
-            size = self.head[1].out_features
-            groups += group_of("head", size, norm.silences, first.writes, norm.writes, last.reads)
+            parts = (first.writes, norm.writes, last.reads)
+            groups += group_of("head", self.config["head_channels"], norm.silences, *parts)
         return groups
 
     def config_of(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """Arguments of the network that such weights, of fewer channels, belong to."""
-        block = self.stack.blocks[0]
-        size = block.proj.in_features // block.num_heads  # type: ignore[union-attr, operator]
-        sizes: dict[str, Any] = {"attention_channels": size}
+        sizes: dict[str, Any] = {"attention_channels": self.stack.attention_channels}
         if self.by_joint:
             sizes["head_channels"] = state["head.1.weight"].size(0)
         return {**self.config, **sizes, **self.stack.arguments_of(state, "stack.")}
