@@ -57,9 +57,10 @@ def without_types(model: Model, types: Sequence[int] | None = None) -> Model:
             of a type lie, there is no such type, or none would be left.
     """
     partition = _partition(model)
+    types = list(idle_types(model) if types is None else types)
+    smaller = partition.without_types(types)
     gone = torch.zeros(model.num_types, dtype=torch.bool)
-    gone[list(idle_types(model) if types is None else types)] = True
-    smaller = partition.without_types(gone.nonzero().flatten().tolist())
+    gone[types] = True
     stays = ~gone[partition.edge_type]
     groups, chosen = [], {}
     for i, block in enumerate(model.blocks):

@@ -118,7 +118,10 @@ def remade(model: Model, state: Mapping[str, Tensor], **changes: Any) -> Model:
     Raises:
         ValueError: if the weights do not fit the new network.
     """
-    config = {**model.config_of(state), **changes}  # type: ignore[operator]
+    before = model.state_dict()
+    same = all(state[name].shape == value.shape for name, value in before.items())
+    config = dict(model.config) if same else model.config_of(state)  # type: ignore[arg-type, operator]
+    config.update(changes)
     with torch.random.fork_rng(devices=[]):  # the first weights, which are replaced at once
         new = type(model)(**config)
     held = {name: value for name, value in state.items() if name in new.state_dict()}
@@ -155,7 +158,7 @@ def _strength(group: ChannelGroup, state: Mapping[str, Tensor]) -> Tensor:
     total = torch.zeros(group.size, dtype=torch.float64)
     for gate in group.gates:
         weight = state[gate.tensor].detach().abs().double().transpose(0, gate.axis)
-        total = _added(total, gate, weight.reshape(weight.size(gate.axis), -1).sum(dim=1).cpu())
+        total = _added(total, gate, weight.reshape(weight.size(0), -1).sum(dim=1).cpu())
     return total
 
 

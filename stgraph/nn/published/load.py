@@ -18,7 +18,7 @@ from stgraph.nn.published.format import Options, PublishedFormat
 from stgraph.nn.published.kth import KTHSTGCN
 from stgraph.nn.published.original import OriginalSTGCN
 from stgraph.nn.published.pyskl import PYSKL
-from stgraph.nn.published.weights import State, Weight, to_ours, to_theirs
+from stgraph.nn.published.weights import State, Weight, check_widths, to_ours, to_theirs
 from stgraph.skeleton import SkeletonLayout
 
 FORMATS: tuple[PublishedFormat, ...] = (OriginalSTGCN(), PYSKL(), PublishedCTRGCN(), KTHSTGCN())
@@ -140,6 +140,7 @@ def _recognise(state: State, source: str) -> PublishedFormat:
 
 
 def _table_of(model: STGCN) -> list[Weight]:
+    check_widths(model.config)
     block = model.config.get("block", "stgcn++")
     original, pyskl, ctrgcn, kth = FORMATS
     forms = {"stgcn": original, "plain": kth, "preactivation": kth, "stgcn++": pyskl}
