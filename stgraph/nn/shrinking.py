@@ -52,7 +52,7 @@ def silence_channels(model: Model, keep: Mapping[str, Tensor]) -> Model:
     return model
 
 
-def with_channels(model: Model, keep: Mapping[str, Tensor], multiple_of: int = 1) -> Model:
+def with_channels(model: Model, keep: Mapping[str, Tensor]) -> Model:
     """A network of the same class that has only some of the channels.
 
     If the gates of the others are zero (see :func:`silence_channels`), it gives what the network
@@ -61,10 +61,8 @@ def with_channels(model: Model, keep: Mapping[str, Tensor], multiple_of: int = 1
     Args:
         model: An encoder.
         keep: Channels to keep, bool [size] for each of some groups; of other groups all stay.
-            Where the last channel of a group would go, one stays, unless nothing reads it any more:
-            a branch of a temporal layer can go altogether.
-        multiple_of: Keep so many more channels of a group that their number is a multiple of this
-            (or all), those with the largest gates.
+            Where all channels of a group would go, the one of the largest gates stays, unless
+            nothing reads it any more: a branch of a temporal layer can go altogether.
 
     Raises:
         TypeError: if the network does not say which channels can be left out.
@@ -73,15 +71,15 @@ def with_channels(model: Model, keep: Mapping[str, Tensor], multiple_of: int = 1
     groups = channel_groups(model)
     state = model.state_dict()
     chosen = {name: torch.ones(group.size, dtype=torch.bool) for name, group in groups.items()}
-    for name, kept in _checked(model, groups, keep).items():
-        chosen[name] = _rounded(kept, _strength(groups[name], state), multiple_of)
+    chosen.update(_checked(model, groups, keep))
     # what others feed comes first: it says whether those are needed
     for name, group in sorted(groups.items(), key=lambda item: item[1].within is not None):
         fed = group.within
         if fed is not None and not chosen[fed[0]][fed[1] : fed[2]].any():
             chosen[name] = torch.zeros_like(chosen[name])
         elif not chosen[name].any():
-            chosen[name][_strength(group, state).argmax()] = True
+            strongest = _strength(group, state).argmax()
+            chosen[name] = torch.arange(group.size) == strongest
     return remade(model, cut(state, groups.values(), chosen))
 
 
@@ -167,12 +165,3 @@ def _added(total: Tensor, gate: ChannelSlice, rows: Tensor) -> Tensor:
     here[gate.first : gate.last] = True
     sums = rows[gate.rows(here)].view(gate.copies, -1, gate.width).sum(dim=(0, 2))
     return total.index_add(0, here.nonzero().flatten(), sums)
-
-
-def _rounded(kept: Tensor, strength: Tensor, multiple_of: int) -> Tensor:
-    count = int(kept.sum())
-    missing = -count % multiple_of
-    rest = torch.where(kept, -1.0, strength).argsort(descending=True, stable=True)
-    out = kept.clone()
-    out[rest[: min(missing, kept.numel() - count)]] = True
-    return out

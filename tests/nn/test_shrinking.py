@@ -12,7 +12,9 @@ from torch_geometric.nn import GATv2Conv
 from stgraph.nn import (
     CTRGCN,
     STGCN,
+    STRL,
     CTRGraphConv,
+    FrameClassifier,
     HiTRS,
     MultiBranchTemporalConv,
     SkeletonGIN,
@@ -254,16 +256,27 @@ def test_the_last_channel_of_a_group_stays(name):
     assert_close(small(batch(model)), silent(batch(model)), 1e-10)
 
 
-def test_numbers_of_channels_are_rounded_up_with_the_strongest_of_the_rest():
-    model = stgcn(channels=[6, 6, 12])
-    weight = model.blocks[2].norm1.weight
+def test_of_a_group_that_would_go_the_strongest_channel_stays():
+    model = stgcn()
     with torch.no_grad():
-        weight.copy_(torch.arange(12.0) + 1)
-    keep = {"blocks.2.hidden": torch.arange(12) < 2, "stage.1": torch.arange(12) < 9}
-    small = with_channels(model, keep, multiple_of=4)
-    assert small.blocks[2].norm1.weight.tolist() == [1.0, 2.0, 11.0, 12.0]
-    assert small.channels[-1] == 12
-    assert with_channels(model, keep, multiple_of=5).channels[-1] == 10
+        model.blocks[2].norm1.weight.copy_(torch.arange(10.0).roll(3))
+    small = with_channels(model, {"blocks.2.hidden": torch.zeros(10, dtype=torch.bool)})
+    assert small.blocks[2].norm1.weight.tolist() == [9.0]
+
+
+def test_an_encoder_of_frames_loses_channels_but_for_those_that_it_returns():
+    for encoder in (stgcn(num_classes=None), stgcn(), hitrs(num_classes=None)):
+        model = randomise_norms(FrameClassifier(encoder, 3)).double().eval()
+        groups = channel_groups(model)
+        assert "encoder.stage.1" not in groups
+        keep = a_choice(model, 0)
+        silent = masked(model, keep)
+        small = with_channels(silent, keep)
+        assert num_parameters(small) < num_parameters(model)
+        recordings = batch(encoder)
+        assert_close(small(recordings).logits, silent(recordings).logits, 1e-10)
+    with pytest.raises(TypeError, match="STRL does not say"):
+        channel_groups(FrameClassifier(STRL(), 3))
 
 
 def test_a_network_of_all_its_channels_is_a_copy():
