@@ -75,6 +75,8 @@ class ChannelGroup(NamedTuple):
 class LayerChannels(NamedTuple):
     """Where the channels of a layer lie; None for what cannot be cut.
 
+    What is made of one channel must not depend on another one of the output.
+
     Attributes:
         reads: Its input channels.
         writes: Its output channels.

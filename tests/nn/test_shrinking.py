@@ -7,15 +7,17 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch_geometric.nn import GATv2Conv
+from torch_geometric.nn import GATv2Conv, MessagePassing
 
 from stgraph.nn import (
     CTRGCN,
     STGCN,
     STRL,
+    ChannelSlice,
     CTRGraphConv,
     FrameClassifier,
     HiTRS,
+    LayerChannels,
     MultiBranchTemporalConv,
     SkeletonGIN,
     SkeletonTransformer,
@@ -289,6 +291,29 @@ def test_a_network_of_all_its_channels_is_a_copy():
     assert not small.blocks[0].norm1.weight.requires_grad
     assert torch.equal(small(batch(model)), model(batch(model)))
     assert small.blocks[0].norm1.weight is not model.blocks[0].norm1.weight
+
+
+class Mean(MessagePassing):
+    def __init__(self, in_channels, out_channels):
+        super().__init__(aggr="mean", node_dim=0)
+        self.project = nn.Linear(in_channels, out_channels)
+
+    def forward(self, x, edge_index):
+        return self.project(x) + self.propagate(edge_index, x=self.project(x))
+
+    def channel_slices(self):
+        made = (ChannelSlice("project.weight"), ChannelSlice("project.bias"))
+        return LayerChannels((ChannelSlice("project.weight", axis=1),), made, made)
+
+
+def test_a_layer_of_ones_own_that_says_where_its_channels_lie_is_cut():
+    for block in ("stgcn", "plain", "preactivation"):
+        model = stgcn(block, conv=Mean, edge_importance=False).double().eval()
+        randomise_norms(model)
+        keep = a_choice(model, 1)
+        assert "blocks.0.hidden" in keep
+        silent = masked(model, keep)
+        assert_close(with_channels(silent, keep)(batch(model)), silent(batch(model)), 1e-10)
 
 
 class Doubled(STGraphConv):
