@@ -75,7 +75,7 @@ class ChannelGroup(NamedTuple):
 class LayerChannels(NamedTuple):
     """Where the channels of a layer lie; None for what cannot be cut.
 
-    What is made of one channel must not depend on another one of the output.
+    An output channel must not depend on another output channel.
 
     Attributes:
         reads: Its input channels.

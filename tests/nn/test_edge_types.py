@@ -17,7 +17,7 @@ from stgraph.nn import (
     with_channels,
     without_types,
 )
-from stgraph.skeleton import Partition, SpatialConfiguration
+from stgraph.skeleton import SpatialConfiguration
 from stgraph.testing import assert_close, random_batch, randomise_norms
 from tests.laws.encoders import BODY
 
@@ -126,24 +126,3 @@ def test_what_cannot_lose_a_type_says_so():
         without_types(network(), [0, 1, 2])
     with pytest.raises(ValueError, match=r"within 0\.\.\.2 \(got \[3\]\)"):
         without_types(network(), [3])
-
-
-def test_a_subset_of_edges_keeps_its_types_and_weights():
-    partition = Partition(
-        torch.tensor([[0, 1, 2], [0, 0, 1]]),
-        torch.tensor([0, 2, 1]),
-        torch.tensor([1.0, 2, 3]),
-        4,
-        3,
-    )
-    rest = partition.subset(torch.tensor([True, False, True]))
-    assert rest.edge_index.tolist() == [[0, 2], [0, 1]]
-    assert rest.edge_weight.tolist() == [1.0, 3.0]
-    assert rest.empty_types == [2, 3]
-    fewer = rest.without_types(rest.empty_types)
-    assert (fewer.num_types, fewer.edge_type.tolist()) == (2, [0, 1])
-    assert partition.without_types([0]).edge_type.tolist() == [1, 0]
-    with pytest.raises(ValueError, match="a bool for each of 3 edges"):
-        partition.subset(torch.tensor([True, False]))
-    with pytest.raises(ValueError, match="a bool for each of 3 edges"):
-        partition.subset(torch.tensor([0, 1, 1]))
