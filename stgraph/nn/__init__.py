@@ -13,8 +13,16 @@ from stgraph.nn.blocks import (
     STGCNBlock,
     STGCNPlusPlusBlock,
 )
+from stgraph.nn.channels import (
+    BlockChannels,
+    ChannelGroup,
+    ChannelSlice,
+    LayerChannels,
+    channels_of,
+)
 from stgraph.nn.conv import AdaptiveGraphConv, CTRGraphConv, DynamicGroupGraphConv, STGraphConv
 from stgraph.nn.data_norm import JointNorm, PersonJointNorm
+from stgraph.nn.edge_types import idle_types, without_types
 from stgraph.nn.hierarchy import (
     ClipTransformer,
     FramePlan,
@@ -77,6 +85,12 @@ from stgraph.nn.published import (
     to_hitrs,
     to_mamp,
     to_published,
+)
+from stgraph.nn.shrinking import (
+    channel_groups,
+    living_channels,
+    silence_channels,
+    with_channels,
 )
 from stgraph.nn.spatial import Edges, SpatialOperator, make_conv
 from stgraph.nn.state import StateDictMismatch
@@ -175,6 +189,19 @@ motion_prediction = [
     "body_frame",
 ]
 plans = ["EncoderPlan", "Edges", "make_encoder_plan", "Lanes", "make_lanes"]
+smaller_networks = [
+    "with_channels",
+    "silence_channels",
+    "living_channels",
+    "channel_groups",
+    "ChannelGroup",
+    "ChannelSlice",
+    "LayerChannels",
+    "BlockChannels",
+    "channels_of",
+    "without_types",
+    "idle_types",
+]
 saving = ["PretrainedMixin", "StateDictMismatch"]
 weights = [
     "load_published",
@@ -201,6 +228,7 @@ __all__ = [
     *motion_decoders,
     *motion_prediction,
     *plans,
+    *smaller_networks,
     *saving,
     *weights,
 ]

@@ -13,6 +13,14 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stgraph.nn.channels import (
+    BlockChannels,
+    Slices,
+    channels_of,
+    group_of,
+    groups_within,
+    joined,
+)
 from stgraph.nn.joint_skeleton_temporal import JointSkeletonTemporalConv
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.spatial import Edges, SpatialOperator
@@ -34,6 +42,9 @@ class STGCNBlock(nn.Module):
         temporal_kernel: Taps of the temporal convolution.
         dropout: Probability of dropout.
         residual: Add a shortcut.
+        hidden_channels: Channels between the graph convolution and the temporal one, which
+            ``spatial`` then returns; by default as many as the output.
+        shortcut_conv: Whether the shortcut has a convolution; by default where it needs one.
     """
 
     def __init__(
@@ -45,14 +56,19 @@ class STGCNBlock(nn.Module):
         temporal_kernel: int = 9,
         dropout: float = 0.0,
         residual: bool = True,
+        hidden_channels: int | None = None,
+        shortcut_conv: bool | None = None,
     ) -> None:
         super().__init__()
+        hidden = out_channels if hidden_channels is None else hidden_channels
         self.spatial = spatial
-        self.norm1 = PoseNorm(out_channels)
-        self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
+        self.norm1 = PoseNorm(hidden)
+        self.temporal = TemporalConv(hidden, out_channels, temporal_kernel, stride)
         self.norm2 = PoseNorm(out_channels)
         self.dropout = nn.Dropout(dropout)
-        self.shortcut = Shortcut(in_channels, out_channels, stride) if residual else None
+        self.shortcut: Shortcut | None = None
+        if residual:
+            self.shortcut = Shortcut(in_channels, out_channels, stride, conv=shortcut_conv)
 
     def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         y = F.relu(self.norm1(self.spatial(x, edges, plan)))
@@ -60,6 +76,21 @@ class STGCNBlock(nn.Module):
         if self.shortcut is not None:
             y = y + self.shortcut(x, plan)
         return F.relu(y)
+
+    def channels(self) -> BlockChannels:
+        """How it passes channels on; ``hidden`` are those that the temporal convolution reads."""
+        spatial, norm1 = channels_of(self.spatial, "spatial"), channels_of(self.norm1, "norm1")
+        temporal, norm2 = channels_of(self.temporal, "temporal"), channels_of(self.norm2, "norm2")
+        shortcut = channels_of(self.shortcut, "shortcut")
+        hidden = (spatial.writes, norm1.writes, temporal.reads)
+        return BlockChannels(
+            group_of("hidden", self.norm1.num_features, norm1.silences, *hidden)
+            + groups_within(self, "spatial"),
+            reads=joined(spatial.reads, shortcut.reads),
+            writes=joined(temporal.writes, norm2.writes, shortcut.writes),
+            exit_gates=norm2.silences + shortcut.silences,
+            carries=self.shortcut is not None and self.shortcut.conv is None,
+        )
 
 
 class PlainBlock(nn.Module):
@@ -75,6 +106,8 @@ class PlainBlock(nn.Module):
         norm: Where batch norm stands: ``"both"`` ends of the block, ``"start"``, ``"end"`` or
             ``"none"`` (the report's section 5.5).
         relu_first: ReLU before the last batch norm instead of after it.
+        hidden_channels: Channels between the graph convolution and the temporal one, which
+            ``spatial`` then returns; by default as many as the output.
     """
 
     def __init__(
@@ -87,13 +120,15 @@ class PlainBlock(nn.Module):
         dropout: float = 0.5,
         norm: str = "both",
         relu_first: bool = False,
+        hidden_channels: int | None = None,
     ) -> None:
         super().__init__()
+        self.hidden_channels = out_channels if hidden_channels is None else hidden_channels
         if norm not in NORM_PLACEMENTS:
             raise ValueError(f"unknown norm {norm!r}; known are {', '.join(NORM_PLACEMENTS)}")
         self.norm1 = PoseNorm(in_channels) if norm in ("both", "start") else nn.Identity()
         self.spatial = spatial
-        self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
+        self.temporal = TemporalConv(self.hidden_channels, out_channels, temporal_kernel, stride)
         self.norm2 = PoseNorm(out_channels) if norm in ("both", "end") else nn.Identity()
         self.relu_first = relu_first
         self.dropout = nn.Dropout(dropout)
@@ -102,6 +137,23 @@ class PlainBlock(nn.Module):
         y = self.temporal(self.spatial(self.norm1(x), edges, plan), plan)
         y = self.norm2(F.relu(y)) if self.relu_first else F.relu(self.norm2(y))
         return self.dropout(y)
+
+    def channels(self) -> BlockChannels:
+        """How it passes channels on; ``hidden`` are those that the temporal convolution reads,
+        which no norm gates: a channel is silent where the graph convolution does not make it."""
+        spatial, norm1 = channels_of(self.spatial, "spatial"), channels_of(self.norm1, "norm1")
+        temporal, norm2 = channels_of(self.temporal, "temporal"), channels_of(self.norm2, "norm2")
+        hidden = (spatial.writes, temporal.reads)
+        return BlockChannels(
+            group_of("hidden", self.hidden_channels, spatial.silences, *hidden)
+            + groups_within(self, "spatial"),
+            reads=joined(norm1.reads, spatial.reads),
+            writes=joined(temporal.writes, norm2.writes),
+            # a norm at the entrance turns a zero into a constant, unless it is silent itself
+            entry_gates=norm1.silences,
+            exit_gates=norm2.silences or temporal.silences,
+            screens=isinstance(self.norm1, PoseNorm),
+        )
 
 
 class PreActivationBlock(nn.Module):
@@ -116,6 +168,9 @@ class PreActivationBlock(nn.Module):
         stride: Stride along time.
         temporal_kernel: Taps of the temporal convolution.
         dropout: Probability of dropout.
+        hidden_channels: Channels between the graph convolution and the temporal one, which
+            ``spatial`` then returns; by default as many as the output.
+        shortcut_conv: Whether the shortcut has a convolution; by default where it needs one.
     """
 
     def __init__(
@@ -126,19 +181,42 @@ class PreActivationBlock(nn.Module):
         stride: int = 1,
         temporal_kernel: int = 9,
         dropout: float = 0.0,
+        hidden_channels: int | None = None,
+        shortcut_conv: bool | None = None,
     ) -> None:
         super().__init__()
+        hidden = out_channels if hidden_channels is None else hidden_channels
         self.norm1 = PoseNorm(in_channels)
         self.spatial = spatial
-        self.norm2 = PoseNorm(out_channels)
-        self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
-        self.shortcut = Shortcut(in_channels, out_channels, stride, norm=False)
+        self.norm2 = PoseNorm(hidden)
+        self.temporal = TemporalConv(hidden, out_channels, temporal_kernel, stride)
+        self.shortcut = Shortcut(in_channels, out_channels, stride, False, shortcut_conv)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         y = self.spatial(F.relu(self.norm1(x)), edges, plan)
         y = self.temporal(F.relu(self.norm2(y)), plan)
         return self.dropout(F.relu(y + self.shortcut(x, plan)))
+
+    def channels(self) -> BlockChannels:
+        """How it passes channels on; ``hidden`` are those that the temporal convolution reads.
+
+        No norm stands before the sum: a channel of the output is silent where neither convolution
+        makes it, and where the norm of the next block does not make a constant of it.
+        """
+        spatial, norm1 = channels_of(self.spatial, "spatial"), channels_of(self.norm1, "norm1")
+        temporal, norm2 = channels_of(self.temporal, "temporal"), channels_of(self.norm2, "norm2")
+        shortcut = channels_of(self.shortcut, "shortcut")
+        hidden = (spatial.writes, norm2.writes, temporal.reads)
+        return BlockChannels(
+            group_of("hidden", self.norm2.num_features, norm2.silences, *hidden)
+            + groups_within(self, "spatial"),
+            reads=joined(norm1.reads, spatial.reads, shortcut.reads),
+            writes=joined(temporal.writes, shortcut.writes),
+            entry_gates=norm1.silences,
+            exit_gates=temporal.silences + shortcut.silences,
+            carries=self.shortcut.conv is None,
+        )
 
 
 class STGCNPlusPlusBlock(nn.Module):
@@ -159,6 +237,10 @@ class STGCNPlusPlusBlock(nn.Module):
         residual: Add a shortcut.
         spatial_residual: Add a shortcut around the graph convolution.
         branches: Arguments of :class:`MultiBranchTemporalConv`; None for one temporal convolution.
+        hidden_channels: Channels between the graph convolution and the temporal one, which
+            ``spatial`` then returns; by default as many as the output.
+        shortcut_conv: Whether the shortcut has a convolution; by default where it needs one.
+        inner_conv: The same of the shortcut around the graph convolution.
     """
 
     #: What :attr:`branches` are the arguments of.
@@ -175,19 +257,27 @@ class STGCNPlusPlusBlock(nn.Module):
         residual: bool = True,
         spatial_residual: bool = True,
         branches: Mapping[str, Any] | None = MappingProxyType({}),
+        hidden_channels: int | None = None,
+        shortcut_conv: bool | None = None,
+        inner_conv: bool | None = None,
     ) -> None:
         super().__init__()
+        hidden = out_channels if hidden_channels is None else hidden_channels
         self.spatial = spatial
-        self.norm1 = PoseNorm(out_channels)
-        self.inner = Shortcut(in_channels, out_channels) if spatial_residual else None
+        self.norm1 = PoseNorm(hidden)
+        self.inner: Shortcut | None = None
+        if spatial_residual:
+            self.inner = Shortcut(in_channels, hidden, conv=inner_conv)
         self.temporal: nn.Module
         if branches is None:
-            self.temporal = TemporalConv(out_channels, out_channels, temporal_kernel, stride)
+            self.temporal = TemporalConv(hidden, out_channels, temporal_kernel, stride)
         else:
-            self.temporal = self.branched(out_channels, out_channels, stride=stride, **branches)
+            self.temporal = self.branched(hidden, out_channels, stride=stride, **branches)
         self.norm2 = PoseNorm(out_channels)
         self.dropout = nn.Dropout(dropout)
-        self.shortcut = Shortcut(in_channels, out_channels, stride) if residual else None
+        self.shortcut: Shortcut | None = None
+        if residual:
+            self.shortcut = Shortcut(in_channels, out_channels, stride, conv=shortcut_conv)
 
     def unit(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         """The graph unit: (V, P, C_in) to (V, P, C_out)."""
@@ -197,6 +287,30 @@ class STGCNPlusPlusBlock(nn.Module):
     def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         y = self.dropout(self.norm2(self.temporal(self.unit(x, edges, plan), plan)))
         return F.relu(y if self.shortcut is None else y + self.shortcut(x, plan))
+
+    def channels(self) -> BlockChannels:
+        """How it passes channels on; ``hidden`` are those that the temporal layer reads, unless
+        an identity around the graph convolution makes them those of the input."""
+        spatial, norm1 = channels_of(self.spatial, "spatial"), channels_of(self.norm1, "norm1")
+        temporal, norm2 = channels_of(self.temporal, "temporal"), channels_of(self.norm2, "norm2")
+        shortcut, inner = channels_of(self.shortcut, "shortcut"), channels_of(self.inner, "inner")
+        hidden = joined(spatial.writes, norm1.writes, inner.writes, temporal.reads)
+        reads = joined(spatial.reads, inner.reads, shortcut.reads)
+        groups = groups_within(self, "spatial", "temporal")
+        entry: Slices = ()
+        if self.inner is not None and self.inner.conv is None:
+            reads, entry = joined(reads, hidden), norm1.silences
+        else:
+            gates = norm1.silences + inner.silences
+            groups += group_of("hidden", self.norm1.num_features, gates, hidden)
+        return BlockChannels(
+            groups,
+            reads,
+            joined(temporal.writes, norm2.writes, shortcut.writes),
+            entry_gates=entry,
+            exit_gates=norm2.silences + shortcut.silences,
+            carries=self.shortcut is not None and self.shortcut.conv is None,
+        )
 
 
 class AAGCNBlock(STGCNPlusPlusBlock):

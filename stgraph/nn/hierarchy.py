@@ -119,11 +119,12 @@ class FrameTransformer(nn.Module):
         in_channels: Channels of a joint.
         width: D.
         depth: Number of blocks.
-        num_heads: Heads of each block.
+        num_heads: Heads of each block, one number or a list.
         head_channels: Channels of a head.
         dropout: Dropout in the blocks.
         layout: Layout whose joints have a learned vector each; None: any layouts.
         joint_names: See :class:`~stgraph.nn.GraphJointEmbedding`.
+        hidden_channels: Width of the feed-forward layers, one number or a list.
 
     Shapes:
         - **input:** values :math:`(K, C)` of the joints that are found, and their plan
@@ -135,11 +136,12 @@ class FrameTransformer(nn.Module):
         in_channels: int,
         width: int,
         depth: int,
-        num_heads: int,
+        num_heads: int | Sequence[int],
         head_channels: int,
         dropout: float,
         layout: SkeletonLayout | None,
         joint_names: Sequence[str] | None = None,
+        hidden_channels: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.embedding = nn.Sequential(
@@ -147,7 +149,16 @@ class FrameTransformer(nn.Module):
         )
         self.joint = _joint_embedding(layout, width, joint_names)
         self.stack = TransformerStack(
-            width, depth, num_heads, 1.0, dropout, 0.0, head_channels, False, last_norm=False
+            width,
+            depth,
+            num_heads,
+            1.0,
+            dropout,
+            0.0,
+            head_channels,
+            False,
+            last_norm=False,
+            hidden_channels=hidden_channels,
         )
 
     def forward(self, x: Tensor, plan: FramePlan) -> Tensor:
@@ -163,12 +174,13 @@ class ClipTransformer(nn.Module):
         width: D.
         window: Steps of a window.
         depth: Number of blocks.
-        num_heads: Heads of each block.
+        num_heads: Heads of each block, one number or a list.
         head_channels: Channels of a head.
         dropout: Dropout in the blocks.
         layout: Layout for each of whose joints at each step there is a learned vector, as
             published; None: any layouts, a vector for the joint and one for the step.
         joint_names: See :class:`~stgraph.nn.GraphJointEmbedding`.
+        hidden_channels: Width of the feed-forward layers, one number or a list.
 
     Shapes:
         - **input:** embeddings :math:`(K, C)` of joints, description of the joints, plan of W
@@ -182,11 +194,12 @@ class ClipTransformer(nn.Module):
         width: int,
         window: int,
         depth: int,
-        num_heads: int,
+        num_heads: int | Sequence[int],
         head_channels: int,
         dropout: float,
         layout: SkeletonLayout | None,
         joint_names: Sequence[str] | None = None,
+        hidden_channels: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.width, self.window = width, window
@@ -204,7 +217,16 @@ class ClipTransformer(nn.Module):
             place = [joints.expand(grid), sinusoids(steps, half)[:, None].expand(grid)]
             self.place = nn.Parameter(torch.cat(place, dim=2).contiguous())  # [w, V, D]
         self.stack = TransformerStack(
-            width, depth, num_heads, 0.5, dropout, 0.0, head_channels, False, last_norm=False
+            width,
+            depth,
+            num_heads,
+            0.5,
+            dropout,
+            0.0,
+            head_channels,
+            False,
+            last_norm=False,
+            hidden_channels=hidden_channels,
         )
         nn.init.trunc_normal_(self.token, std=0.02)
 
@@ -228,11 +250,12 @@ class VideoTransformer(nn.Module):
         in_channels: Channels of the clip level.
         width: D.
         depth: Number of blocks.
-        num_heads: Heads of each block.
+        num_heads: Heads of each block, one number or a list.
         head_channels: Channels of a head.
         dropout: Dropout in the blocks.
         num_clips: Clips that have a learned place each, as published; None: sines and cosines
             with a learned scale, for any length.
+        hidden_channels: Width of the feed-forward layers, one number or a list.
 
     Shapes:
         - **input:** embeddings :math:`(W, C)` of clips, plan of S videos
@@ -244,10 +267,11 @@ class VideoTransformer(nn.Module):
         in_channels: int,
         width: int,
         depth: int,
-        num_heads: int,
+        num_heads: int | Sequence[int],
         head_channels: int,
         dropout: float,
         num_clips: int | None = None,
+        hidden_channels: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.width, self.num_clips = width, num_clips
@@ -258,7 +282,16 @@ class VideoTransformer(nn.Module):
         else:
             self.place = nn.Parameter(sinusoids(torch.arange(num_clips).float(), width))
         self.stack = TransformerStack(
-            width, depth, num_heads, 0.5, dropout, 0.0, head_channels, False, last_norm=False
+            width,
+            depth,
+            num_heads,
+            0.5,
+            dropout,
+            0.0,
+            head_channels,
+            False,
+            last_norm=False,
+            hidden_channels=hidden_channels,
         )
         nn.init.trunc_normal_(self.token, std=0.02)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.utils import softmax
 
+from stgraph.nn.channels import ChannelGroup, channels_of, group_of
 from stgraph.nn.spatial import Edges
 from stgraph.nn.temporal import PoseNorm
 from stgraph.ops import partitioned_aggregate
@@ -42,6 +43,13 @@ class GINLayer(nn.Module):
         self.second = nn.Linear(hidden, out_channels)
         self.norm = PoseNorm(out_channels)
         self.inner, self.outer = nn.PReLU(), nn.PReLU()
+
+    def channel_groups(self) -> tuple[ChannelGroup, ...]:
+        """The channels within the MLP, ``hidden``."""
+        first, second = channels_of(self.first, "first"), channels_of(self.second, "second")
+        norm = channels_of(self.first_norm, "first_norm")
+        parts = (first.writes, norm.writes, second.reads)
+        return group_of("hidden", self.first.out_features, norm.silences, *parts)
 
     def forward(self, x: Tensor, edges: Edges) -> Tensor:
         # the edges hold every loop once, which is the 1 of 1 + eps

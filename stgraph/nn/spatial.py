@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import conv as pyg_conv
 
+from stgraph.nn.channels import ChannelGroup, LayerChannels, channels_of, groups_within
 from stgraph.nn.conv import STGraphConv
 from stgraph.ops import TemporalPlan
 from stgraph.skeleton import Partition
@@ -137,6 +138,14 @@ class SpatialOperator(nn.Module):
             self.adjacency.copy_(self.adjacency[:, order][:, :, order])
         if hasattr(self.conv, "permute_joints"):
             self.conv.permute_joints(order)
+
+    def channel_slices(self) -> LayerChannels:
+        """Where the channels of the layer lie; those of a foreign layer cannot be cut."""
+        return channels_of(self.conv, "conv")
+
+    def channel_groups(self) -> tuple[ChannelGroup, ...]:
+        """Groups within the layer."""
+        return groups_within(self, "conv")
 
     def forward(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         """x [V, P, C_in] (or [1, N, C_in] with unrolled edges) to the same with C_out."""

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from stgraph.nn.channels import ChannelSlice, LayerChannels, channels_of, present
 from stgraph.ops import TemporalPlan, temporal_conv
 
 
@@ -59,6 +60,11 @@ class TemporalConv(nn.Module):
         """Convolves; see the class for shapes."""
         return temporal_conv(x, self.weight, self.bias, plan, self.stride, self.dilation)
 
+    def channel_slices(self) -> LayerChannels:
+        """Where its channels lie."""
+        writes = present(self, ChannelSlice("weight"), ChannelSlice("bias"))
+        return LayerChannels((ChannelSlice("weight", axis=1),), writes, writes, None)
+
     def extra_repr(self) -> str:
         out, inp, k = self.weight.shape
         return f"{inp}, {out}, kernel={k}, stride={self.stride}, dilation={self.dilation}"
@@ -82,16 +88,22 @@ class Shortcut(nn.Module):
         out_channels: Channels of the output.
         stride: Stride of the block.
         norm: Batch norm after the convolution.
+        conv: Whether there is a convolution; by default where the identity would not fit.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int = 1, norm: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        norm: bool = True,
+        conv: bool | None = None,
     ) -> None:
         super().__init__()
         self.stride = stride
         self.conv: TemporalConv | None = None
         self.norm: PoseNorm | None = None
-        if stride != 1 or in_channels != out_channels:
+        if conv or (conv is None and (stride != 1 or in_channels != out_channels)):
             self.conv = TemporalConv(in_channels, out_channels, kernel=1, stride=stride)
             self.norm = PoseNorm(out_channels) if norm else None
 
@@ -101,3 +113,9 @@ class Shortcut(nn.Module):
             return x
         x = self.conv(x, plan)
         return x if self.norm is None else self.norm(x)
+
+    def channel_slices(self) -> LayerChannels:
+        """Where the channels of its convolution and norm lie; the identity has none."""
+        conv, norm = channels_of(self.conv, "conv"), channels_of(self.norm, "norm")
+        silences = conv.silences if self.norm is None else norm.silences
+        return LayerChannels(conv.reads, (conv.writes or ()) + (norm.writes or ()), silences, None)

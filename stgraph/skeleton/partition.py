@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,20 @@ class Partition:
         index = (self.edge_type, self.edge_index[1], self.edge_index[0])
         return out.index_put(index, self.edge_weight, accumulate=True)
 
-    def take(self, keep: Tensor) -> Partition:
-        """The same with some of its edges: bool [E], or their numbers."""
+    def subset(self, keep: Tensor) -> Partition:
+        """Only some of the edges, with the weights that they have; no type goes.
+
+        Args:
+            keep: Edges to keep, bool [E].
+
+        Raises:
+            ValueError: if there is not one entry an edge.
+        """
+        if keep.shape != self.edge_type.shape or keep.dtype != torch.bool:
+            raise ValueError(
+                f"'Partition' expected a bool for each of {self.num_edges} edges "
+                f"(got {list(keep.shape)} of {keep.dtype})"
+            )
         return Partition(
             self.edge_index[:, keep],
             self.edge_type[keep],
@@ -96,6 +108,39 @@ class Partition:
             self.num_types,
             joints.numel(),
         )
+
+    def without_types(self, types: Sequence[int]) -> Partition:
+        """Without some types and their edges; the others are counted anew, in their order.
+
+        Args:
+            types: Types that go, within 0...K-1.
+
+        Raises:
+            ValueError: if there is no such type, or none would be left.
+        """
+        gone = torch.zeros(self.num_types, dtype=torch.bool)
+        if any(not 0 <= kind < self.num_types for kind in types):
+            raise ValueError(
+                f"'Partition' expected types within 0...{self.num_types - 1} (got {list(types)})"
+            )
+        gone[list(types)] = True
+        if gone.all():
+            raise ValueError("a 'Partition' has at least one type of edge")
+        rest = self.subset(~gone[self.edge_type])
+        number = (~gone).cumsum(0) - 1
+        return Partition(
+            rest.edge_index,
+            number[rest.edge_type],
+            rest.edge_weight,
+            int((~gone).sum()),
+            self.num_joints,
+        )
+
+    @property
+    def empty_types(self) -> list[int]:
+        """Types without an edge."""
+        count = torch.bincount(self.edge_type, minlength=self.num_types)
+        return (count == 0).nonzero().flatten().tolist()
 
     @property
     def num_edges(self) -> int:

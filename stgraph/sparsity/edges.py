@@ -198,8 +198,8 @@ def prune_edges(
                 f"'prune_edges' expected 'keep' as bool [{edges.num_edges}], one an edge of "
                 f"edge_scores(model).edges (got {keep.dtype} {list(keep.shape)})"
             )
-        check_fed(network.layout.joints, edges, edges.take(keep), floor)
-    changes: dict[str, Any] = {"partition": edges.take(keep)}
+        check_fed(network.layout.joints, edges, edges.subset(keep), floor)
+    changes: dict[str, Any] = {"partition": edges.subset(keep)}
     state = {}
     if found.parameters:
         changes["adaptive"] = "importance"

@@ -134,8 +134,8 @@ def prune_joints(model: nn.Module, keep: Sequence[str], *, floor: int = 1) -> An
     whole = old.partition_of(layout)
     stay = torch.isin(whole.edge_index, torch.tensor(numbers)).all(dim=0)
     if old.blocks[0].spatial.adjacency is None:  # which joins any two of them
-        check_fed(layout.joints, whole, whole.take(stay), floor, of=numbers)
-    return rebuilt(model, _sliced(old, places, stay), joints=names, partition=whole.take(stay))
+        check_fed(layout.joints, whole, whole.subset(stay), floor, of=numbers)
+    return rebuilt(model, _sliced(old, places, stay), joints=names, partition=whole.subset(stay))
 
 
 def _sliced(old: Any, places: Tensor, stay: Tensor) -> dict[str, Tensor]:

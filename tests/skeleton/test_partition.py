@@ -109,3 +109,24 @@ def test_a_label_that_is_no_number_from_0_is_refused(label):
     name = CHAIN.joints[0]
     with pytest.raises(ValueError, match=f"rule.*edge {name} -> {name} with {label!r}; expected"):
         FunctionPartition(rule)(CHAIN)
+
+
+def test_a_subset_of_edges_keeps_its_types_and_weights():
+    partition = Partition(
+        torch.tensor([[0, 1, 2], [0, 0, 1]]),
+        torch.tensor([0, 2, 1]),
+        torch.tensor([1.0, 2, 3]),
+        4,
+        3,
+    )
+    rest = partition.subset(torch.tensor([True, False, True]))
+    assert rest.edge_index.tolist() == [[0, 2], [0, 1]]
+    assert rest.edge_weight.tolist() == [1.0, 3.0]
+    assert rest.empty_types == [2, 3]
+    fewer = rest.without_types(rest.empty_types)
+    assert (fewer.num_types, fewer.edge_type.tolist()) == (2, [0, 1])
+    assert partition.without_types([0]).edge_type.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="a bool for each of 3 edges"):
+        partition.subset(torch.tensor([True, False]))
+    with pytest.raises(ValueError, match="a bool for each of 3 edges"):
+        partition.subset(torch.tensor([0, 1, 1]))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
 
+from stgraph.nn.channels import ChannelGroup, ChannelSlice, LayerChannels
 from stgraph.nn.conv.lane_mean import lane_mean
 from stgraph.ops import TemporalPlan
 from stgraph.ops.temporal import pointwise
@@ -168,6 +171,42 @@ class CTRGraphConv(MessagePassing):
         chunks = plan.chunks or make_track_chunks(plan.length)
         topology = self.topology(chunked_track_mean(x, chunks), adjacency, mask)
         return topology_aggregate(pointwise(x, self.weight, self.bias), topology, chunks)
+
+    def channel_slices(self) -> LayerChannels:
+        """Where its channels and types of edges lie."""
+        c, k, r = self.out_channels, self.num_types, self.relation_channels
+        maps = ("weight", "query_weight", "key_weight")
+        sent = [ChannelSlice(name, copies=k, step=c) for name in ("weight", "bias")]
+        lift = [ChannelSlice(name, copies=k, step=c) for name in ("lift_weight", "lift_bias")]
+        rows = {"": c, "lift_": c, "query_": r, "key_": r}
+        types = [
+            ChannelSlice(f"{part}{kind}", width=width)
+            for part, width in rows.items()
+            for kind in ("weight", "bias")
+        ]
+        return LayerChannels(
+            tuple(ChannelSlice(name, axis=1) for name in maps),
+            tuple(sent + lift),
+            tuple(sent),
+            tuple(types),
+        )
+
+    def channel_groups(self) -> tuple[ChannelGroup, ...]:
+        """The channels that relations are compared in, ``relation``, over all types of edges."""
+        k, r = self.num_types, self.relation_channels
+        names = ("query_weight", "query_bias", "key_weight", "key_bias")
+        lift = ChannelSlice("lift_weight", axis=1)
+        compared = tuple(ChannelSlice(name, copies=k, step=r) for name in names)
+        return (ChannelGroup("relation", r, (lift,), (lift, *compared)),)
+
+    def arguments_of(self, state: Mapping[str, Tensor], prefix: str) -> dict[str, int]:
+        """The constructor's numbers of channels within, for weights of other shapes.
+
+        Args:
+            state: Weights by name.
+            prefix: Before the names of this layer's own.
+        """
+        return {"relation_channels": state[f"{prefix}lift_weight"].size(1)}
 
     def __repr__(self) -> str:
         return (

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
 
+from stgraph.nn.channels import ChannelSlice, LayerChannels
 from stgraph.ops import partitioned_aggregate
 from stgraph.ops.temporal import pointwise
 
@@ -112,6 +113,18 @@ class STGraphConv(MessagePassing):
         sent = pointwise(x, self.weight, self._sent_bias)
         out = partitioned_aggregate(sent, edge_index, edge_type, edge_weight, self.num_types)
         return out if self._node_bias is None else out + self._node_bias
+
+    def channel_slices(self) -> LayerChannels:
+        """Where its channels and types of edges lie."""
+        c, k = self.out_channels, self.num_types
+        writes = [ChannelSlice("weight", copies=k, step=c)]
+        types = [ChannelSlice("weight", width=c)]
+        if self.bias is not None:
+            writes.append(ChannelSlice("bias", copies=self.bias.numel() // c, step=c))
+        if self._sent_bias is not None:
+            types.append(ChannelSlice("bias", width=c))
+        every = tuple(writes)
+        return LayerChannels((ChannelSlice("weight", axis=1),), every, every, tuple(types))
 
     @property
     def _sent_bias(self) -> Parameter | None:

@@ -12,6 +12,7 @@ from stgraph.nn.conv import CTRGraphConv
 from stgraph.nn.models.stgcn import STGCN, stage_channels
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.spatial import ConvFactory
+from stgraph.nn.streams import each_unit
 from stgraph.nn.temporal import TemporalConv
 from stgraph.skeleton import Partition, PartitionStrategy, SkeletonLayout
 
@@ -46,8 +47,10 @@ class CTRGCN(STGCN):
         joints: Names of the joints that the network looks at; None for all. See :class:`STGCN`.
         as_published: See :class:`STGCN`.
         fold: Use the folded path where the layer has one.
-        block_kwargs: Further arguments of :class:`STGCNPlusPlusBlock`.
-        conv_kwargs: Further arguments of the layers.
+        block_kwargs: Further arguments of :class:`STGCNPlusPlusBlock`, or a list with those of
+            each unit.
+        conv_kwargs: Further arguments of the layers, or a list with those of each unit.
+        hidden_channels: See :class:`STGCN`.
     """
 
     def __init__(
@@ -70,17 +73,20 @@ class CTRGCN(STGCN):
         joints: Sequence[str] | None = None,
         as_published: bool = False,
         fold: bool = True,
-        block_kwargs: dict[str, Any] | None = None,
-        conv_kwargs: dict[str, Any] | None = None,
+        block_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        conv_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        hidden_channels: Sequence[int] | None = None,
     ) -> None:
         config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         branches = {"kernel": kernel, "dilations": tuple(dilations), "mix": False}
+        channels = channels or stage_channels(width)[0]
+        of_block = each_unit(block_kwargs, len(channels), "block_kwargs")
         super().__init__(
             in_channels,
             num_classes,
             layout,
             partition,
-            channels=channels or stage_channels(width)[0],
+            channels=channels,
             strides=strides,
             block="stgcn++",
             conv=CTRGraphConv if conv is None else conv,
@@ -93,8 +99,9 @@ class CTRGCN(STGCN):
             joints=joints,
             as_published=as_published,
             fold=fold,
-            block_kwargs={"branches": branches, **(block_kwargs or {})},
+            block_kwargs=[{"branches": branches, **own} for own in of_block],
             conv_kwargs=conv_kwargs,
+            hidden_channels=hidden_channels,
         )
         self.config = config
         self.reset_parameters()
@@ -111,7 +118,8 @@ class CTRGCN(STGCN):
             nn.init.constant_(block.norm1.weight, 1e-6)
             if isinstance(block.temporal, MultiBranchTemporalConv):
                 block.temporal.reset_reduce()
-                nn.init.normal_(block.temporal.norm.weight, 1.0, 0.02)
+                if block.temporal.norm is not None:
+                    nn.init.normal_(block.temporal.norm.weight, 1.0, 0.02)
                 nn.init.normal_(block.norm2.weight, 1.0, 0.02)
         if self.num_classes is not None:
             nn.init.normal_(self.head[-1].weight, 0.0, math.sqrt(2.0 / self.num_classes))

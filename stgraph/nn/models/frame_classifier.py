@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from stgraph.nn.channels import ChannelGroup, prefixed_groups
 from stgraph.nn.pose_embeddings import embed_poses, pose_channels
 from stgraph.nn.pretrained import PretrainedMixin
+from stgraph.nn.shrinking import channel_groups
 from stgraph.skeleton import SkeletonGraph
 
 
@@ -106,6 +109,28 @@ class FrameClassifier(PretrainedMixin, nn.Module):
         total = x.new_zeros(frame.numel(), x.size(1)).index_add(0, owner, x)
         count = torch.bincount(owner, minlength=frame.numel()).clamp(min=1)[:, None]
         return FrameLogits(self.head(total / count.to(x.dtype)), recording, frame)
+
+    def channel_groups(self) -> list[ChannelGroup]:
+        """What can be left out of the encoder, but for the channels that it returns.
+
+        Raises:
+            TypeError: if the encoder does not say.
+        """
+        # what a classifier of recordings reads, the classifier of frames reads, too
+        groups = [
+            group
+            for group in channel_groups(self.encoder).values()
+            if not any(one.tensor.startswith("head.") for one in group.slices)
+        ]
+        names = {group.name for group in groups}
+        free = [g if g.within and g.within[0] in names else g._replace(within=None) for g in groups]
+        return prefixed_groups(free, "encoder.")
+
+    def config_of(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Arguments of the network that such weights, of fewer channels, belong to."""
+        prefix = "encoder."
+        own = {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}
+        return {**self.config, "encoder_kwargs": self.encoder.config_of(own)}
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Parameters of the encoder from input to output."""

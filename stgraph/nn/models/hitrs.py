@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from stgraph.nn.channels import ChannelGroup, groups_within
 from stgraph.nn.hierarchy import (
     ClipTransformer,
     FramePlan,
@@ -75,7 +76,8 @@ class HiTRS(PretrainedMixin, nn.Module):
         width: Channels of the frame level; those of the clip level are twice, those of the video
             level four times as many.
         depth: Blocks of each level.
-        num_heads: Heads of each block.
+        num_heads: Heads of each block; one number, or a list of lists: of each level, of each
+            block.
         head_channels: Channels of a head.
         window: Poses of a window.
         stride: Poses from one window to the next.
@@ -86,6 +88,8 @@ class HiTRS(PretrainedMixin, nn.Module):
         levels: ``("frame", "clip", "video")``, or the lower ones alone.
         zero_ends: As published: steps outside of a track are poses at zero, which take part.
         joint_names: Canonical names with an embedding where ``layout`` is None.
+        hidden_channels: Width of the feed-forward layers, a list of lists as of ``num_heads``; by
+            default once the width in the frame level, half of it in the others.
 
     Shapes:
         - **input:** a batch of B recordings
@@ -109,7 +113,7 @@ class HiTRS(PretrainedMixin, nn.Module):
         layout: SkeletonLayout | str | None = None,
         width: int = 128,
         depth: int = 3,
-        num_heads: int = 8,
+        num_heads: int | Sequence[Sequence[int]] = 8,
         head_channels: int = 64,
         window: int = 7,
         stride: int = 7,
@@ -119,6 +123,7 @@ class HiTRS(PretrainedMixin, nn.Module):
         levels: Sequence[str] = LEVELS,
         zero_ends: bool = False,
         joint_names: Sequence[str] | None = None,
+        hidden_channels: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
@@ -133,14 +138,26 @@ class HiTRS(PretrainedMixin, nn.Module):
         self.levels, self.zero_ends = tuple(levels), zero_ends
         #: See :func:`~stgraph.ops.make_attention_plan`; 1 to compile or export.
         self.slack = SLACK
-        rest = (depth, num_heads, head_channels, dropout)
-        self.frame = FrameTransformer(in_channels, width, *rest, self.layout, joint_names)
+        count = len(self.levels)
+        heads = [num_heads] * count if isinstance(num_heads, int) else list(num_heads)
+        hidden = [None] * count if hidden_channels is None else list(hidden_channels)
+        for name, own in (("num_heads", heads), ("hidden_channels", hidden)):
+            if len(own) != count:
+                raise ValueError(
+                    f"'HiTRS' expected {name!r} for each of {count} levels (got {len(own)})"
+                )
+        rest = [(depth, own, head_channels, dropout) for own in heads]
+        self.frame = FrameTransformer(
+            in_channels, width, *rest[0], self.layout, joint_names, hidden[0]
+        )
         self.clip: ClipTransformer | None = None
         self.video: VideoTransformer | None = None
         if "clip" in levels:
-            self.clip = ClipTransformer(width, 2 * width, window, *rest, self.layout, joint_names)
+            self.clip = ClipTransformer(
+                width, 2 * width, window, *rest[1], self.layout, joint_names, hidden[1]
+            )
         if "video" in levels:
-            self.video = VideoTransformer(2 * width, 4 * width, *rest, num_clips)
+            self.video = VideoTransformer(2 * width, 4 * width, *rest[2], num_clips, hidden[2])
         if self.layout is None:
             self.config["joint_names"] = list(self.frame.joint.joint_names)  # type: ignore[arg-type]
         self.out_channels = width * (1, 2, 4)[len(self.levels) - 1]
@@ -312,6 +329,20 @@ class HiTRS(PretrainedMixin, nn.Module):
                 out.append([p for p in level.parameters() if id(p) not in blocks])
                 out += [list(block.parameters()) for block in level.stack.blocks]
         return out
+
+    # --- fewer channels ---
+    def channel_groups(self) -> list[ChannelGroup]:
+        """What can be left out of the blocks; see :func:`~stgraph.nn.with_channels`."""
+        return list(groups_within(self, *(f"{level}.stack" for level in self.levels)))
+
+    def config_of(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Arguments of the network that such weights, of fewer channels, belong to."""
+        own = [
+            level.stack.arguments_of(state, f"{name}.stack.")
+            for name, level in zip(LEVELS, (self.frame, self.clip, self.video), strict=True)
+            if level is not None
+        ]
+        return {**self.config, **{name: [level[name] for level in own] for name in own[0]}}
 
     # --- joints are only names ---
     @torch.no_grad()

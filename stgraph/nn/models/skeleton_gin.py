@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from stgraph.nn.channels import ChannelGroup, groups_within
 from stgraph.nn.lanes import make_lanes, node_features
 from stgraph.nn.models.stgcn import NodeEmbeddings
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
 from stgraph.nn.pose_layers import POSE_LAYERS, GATLayer, GCNLayer, GINLayer
 from stgraph.nn.pretrained import PretrainedMixin
+from stgraph.nn.transformer import each_layer
 from stgraph.ops import pool_poses
 from stgraph.skeleton import Partition, SkeletonGraph, SkeletonLayout, Uniform, resolve_layout
 
@@ -28,7 +30,7 @@ class SkeletonGIN(PretrainedMixin, nn.Module):
         in_channels: Channels of ``batch.x`` (of ``batch.pos`` where there is no ``x``).
         width: Channels D.
         depth: Number of layers.
-        hidden_channels: Channels within the MLP of a layer; by default D.
+        hidden_channels: Channels within the MLP of a layer, one number or a list; by default D.
         dropout: Dropout of the input's features.
         layout: Kept to refuse recordings of other joints; None: any layouts, also mixed in one
             batch. No parameter is bound to joints.
@@ -51,7 +53,7 @@ class SkeletonGIN(PretrainedMixin, nn.Module):
         in_channels: int = 2,
         width: int = 64,
         depth: int = 3,
-        hidden_channels: int | None = None,
+        hidden_channels: int | Sequence[int] | None = None,
         dropout: float = 0.2,
         layout: SkeletonLayout | str | None = None,
         layer: str = "gin",
@@ -69,12 +71,13 @@ class SkeletonGIN(PretrainedMixin, nn.Module):
         self._partitions: dict[SkeletonLayout, Partition] = {}
         self.embedding = nn.Linear(in_channels, width)
         self.dropout = nn.Dropout(dropout)
-        make: dict[str, Callable[[], nn.Module]] = {
-            "gin": lambda: GINLayer(width, width, hidden_channels),
-            "gcn": lambda: GCNLayer(width, width),
-            "gat": lambda: GATLayer(width, width),
+        hidden = each_layer(hidden_channels, depth, "hidden_channels")
+        make: dict[str, Callable[[int | None], nn.Module]] = {
+            "gin": lambda own: GINLayer(width, width, own),
+            "gcn": lambda _: GCNLayer(width, width),
+            "gat": lambda _: GATLayer(width, width),
         }
-        self.blocks = nn.ModuleList(make[layer]() for _ in range(depth))
+        self.blocks = nn.ModuleList(make[layer](own) for own in hidden)
 
     def unpack(self, batch: SkeletonGraph) -> tuple[Tensor, EncoderPlan]:
         """The tensors of a batch that :meth:`core` takes: features [V, P, C] and a plan."""
@@ -147,6 +150,19 @@ class SkeletonGIN(PretrainedMixin, nn.Module):
             list(self.embedding.parameters()),
             *(list(block.parameters()) for block in self.blocks),
         ]
+
+    def channel_groups(self) -> list[ChannelGroup]:
+        """The channels within the MLP of each layer (of GIN alone, as the others have none); see
+        :func:`~stgraph.nn.with_channels`."""
+        return list(groups_within(self, *(f"blocks.{i}" for i in range(len(self.blocks)))))
+
+    def config_of(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Arguments of the network that such weights, of fewer channels, belong to."""
+        if self.config["layer"] != "gin":
+            return dict(self.config)
+        count = range(len(self.blocks))
+        hidden = [state[f"blocks.{i}.first.weight"].size(0) for i in count]
+        return {**self.config, "hidden_channels": hidden}
 
     def permute_joints(self, perm: Sequence[int]) -> Any:
         """The same network for a layout in another order: nothing is bound to joints."""

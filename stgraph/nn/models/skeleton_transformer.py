@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from stgraph.nn.channels import ChannelGroup, channels_of, group_of, groups_within
 from stgraph.nn.models.stgcn import NodeEmbeddings
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.token_embedding import PlaceEmbedding, TokenEmbedding
@@ -71,7 +72,7 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
             one batch, see :class:`~stgraph.nn.GraphJointEmbedding`.
         width: Channels D.
         depth: Number of blocks.
-        num_heads: Heads of each block.
+        num_heads: Heads of each block, one number or a list.
         mlp_ratio: Width of the feed-forward layers, in widths.
         patch_size: Poses of a token.
         num_times: Number of patches with a learned time each, as published; None: any length.
@@ -84,6 +85,10 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         head_channels: Channels within the head ``"joints"``.
         head_dropout: Dropout before the classifier.
         joint_names: Canonical names with an embedding where ``layout`` is None.
+        attention_channels: Channels of each of the ``num_heads``; by default they add up to the
+            width.
+        hidden_channels: Width of the feed-forward layers, one number or a list, instead of
+            ``mlp_ratio``.
 
     Shapes:
         - **input:** a batch of B recordings
@@ -104,7 +109,7 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         layout: SkeletonLayout | str | None = None,
         width: int = 256,
         depth: int = 8,
-        num_heads: int = 8,
+        num_heads: int | Sequence[int] = 8,
         mlp_ratio: float = 4.0,
         patch_size: int = 4,
         num_times: int | None = None,
@@ -114,6 +119,8 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         head_channels: int = 2048,
         head_dropout: float = 0.0,
         joint_names: Sequence[str] | None = None,
+        attention_channels: int | None = None,
+        hidden_channels: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
@@ -128,7 +135,16 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
         self.place = PlaceEmbedding(width, self.layout, num_times, joint_names)
         if self.layout is None:
             self.config["joint_names"] = list(self.place.joint.joint_names)  # type: ignore[arg-type]
-        self.stack = TransformerStack(width, depth, num_heads, mlp_ratio, dropout, drop_path)
+        self.stack = TransformerStack(
+            width,
+            depth,
+            num_heads,
+            mlp_ratio,
+            dropout,
+            drop_path,
+            attention_channels,
+            hidden_channels=hidden_channels,
+        )
         if head not in HEADS:
             raise ValueError(f"unknown head {head!r}; known are {', '.join(HEADS)}")
         self.by_joint = head == "joints" and num_classes is not None
@@ -261,6 +277,24 @@ class SkeletonTransformer(PretrainedMixin, nn.Module):
             *(list(block.parameters()) for block in self.stack.blocks),
             list(self.stack.norm.parameters()),
         ]
+
+    # --- fewer channels ---
+    def channel_groups(self) -> list[ChannelGroup]:
+        """What can be left out of the blocks, and within the head ``"joints"``, ``head``; see
+        :func:`~stgraph.nn.with_channels`."""
+        groups = list(groups_within(self, "stack"))
+        if self.by_joint and self.head is not None:
+            first, norm, last = (channels_of(self.head[i], f"head.{i}") for i in (1, 2, 4))
+            parts = (first.writes, norm.writes, last.reads)
+            groups += group_of("head", self.config["head_channels"], norm.silences, *parts)
+        return groups
+
+    def config_of(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Arguments of the network that such weights, of fewer channels, belong to."""
+        sizes: dict[str, Any] = {"attention_channels": self.stack.attention_channels}
+        if self.by_joint:
+            sizes["head_channels"] = state["head.1.weight"].size(0)
+        return {**self.config, **sizes, **self.stack.arguments_of(state, "stack.")}
 
     # --- joints are only names ---
     @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -17,12 +17,14 @@ from stgraph.nn.blocks import (
     STGCNBlock,
     STGCNPlusPlusBlock,
 )
+from stgraph.nn.channels import ChannelGroup
 from stgraph.nn.data_norm import JointNorm, make_data_norm
 from stgraph.nn.kept_joints import columns_of, kept_joints
 from stgraph.nn.lanes import node_features
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan, plan_steps
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.spatial import ConvFactory, SpatialOperator, make_conv
+from stgraph.nn.streams import each_unit, stream_arguments, stream_groups
 from stgraph.nn.tokens import check_batch
 from stgraph.ops import pool_poses
 from stgraph.skeleton import (
@@ -146,8 +148,10 @@ class STGCN(PretrainedMixin, nn.Module):
             person from the second; such a network is exempt from the law that the order of tracks
             does not matter.
         fold: Use the folded path where the layer has one; False forces message passing.
-        block_kwargs: Further arguments of the blocks.
-        conv_kwargs: Further arguments of the layers.
+        block_kwargs: Further arguments of the blocks, or a list with those of each unit.
+        conv_kwargs: Further arguments of the layers, or a list with those of each unit.
+        hidden_channels: Channels between the two convolutions of each unit; by default its output
+            channels.
 
     Raises:
         ValueError: if joint-bound parameters are asked for without a layout, or a batch does not
@@ -182,8 +186,9 @@ class STGCN(PretrainedMixin, nn.Module):
         first_residual: bool = False,
         as_published: bool = False,
         fold: bool = True,
-        block_kwargs: dict[str, Any] | None = None,
-        conv_kwargs: dict[str, Any] | None = None,
+        block_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        conv_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        hidden_channels: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
@@ -220,6 +225,13 @@ class STGCN(PretrainedMixin, nn.Module):
             strides = [2 if c > b else 1 for b, c in zip(before, channels, strict=False)]
         if len(strides) != len(channels):
             raise ValueError(f"expected {len(channels)} strides, one a unit (got {len(strides)})")
+        hidden = channels if hidden_channels is None else list(hidden_channels)
+        if len(hidden) != len(channels):
+            raise ValueError(
+                f"expected {len(channels)} hidden_channels, one a unit (got {len(hidden)})"
+            )
+        of_block = each_unit(block_kwargs, len(channels), "block_kwargs")
+        of_conv = each_unit(conv_kwargs, len(channels), "conv_kwargs")
         self.channels, self.strides = channels, list(strides)
         self.out_channels = channels[-1]
 
@@ -233,9 +245,11 @@ class STGCN(PretrainedMixin, nn.Module):
         for i, (inp, out, stride) in enumerate(
             zip([in_channels, *channels], channels, self.strides, strict=False)
         ):
-            layer = make_conv(conv, inp, out, self.num_types, **(conv_kwargs or {}))
-            spatial = SpatialOperator(layer, own, adaptive, fold, out)
-            options = {"dropout": dropout, **(block_kwargs or {})}
+            layer = make_conv(conv, inp, hidden[i], self.num_types, **of_conv[i])
+            spatial = SpatialOperator(layer, own, adaptive, fold, hidden[i])
+            options = {"dropout": dropout, **of_block[i]}
+            if hidden_channels is not None:
+                options["hidden_channels"] = hidden[i]
             if i == 0 and block_class in SHORTCUT_BLOCKS:
                 options["residual"] = first_residual
             if i == 0 and block_class is STGCNBlock:
@@ -262,7 +276,7 @@ class STGCN(PretrainedMixin, nn.Module):
             self._inside = self._partitions[self.layout] = partition
         else:
             ends = torch.isin(partition.edge_index, self.kept.cpu())
-            self._partitions[self.layout] = partition.take(ends.all(dim=0))
+            self._partitions[self.layout] = partition.subset(ends.all(dim=0))
             self._inside = partition.among(self.kept.cpu())
         return self._inside
 
@@ -389,6 +403,17 @@ class STGCN(PretrainedMixin, nn.Module):
             list(self.data_norm.parameters()),
             *(list(block.parameters()) for block in self.blocks),
         ]
+
+    # --- fewer channels ---
+    def channel_groups(self) -> list[ChannelGroup]:
+        """Channels that can be left out, within the units and from unit to unit; see
+        :func:`~stgraph.nn.with_channels`. A ``conv`` or ``block`` that does not say where its
+        channels lie has none, nor have those that it reads and writes."""
+        return stream_groups(self.blocks, self.head, self.channels)
+
+    def config_of(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Arguments of the network that such weights, of fewer channels, belong to."""
+        return {**self.config, **stream_arguments(self, state)}
 
     # --- joints are only names ---
     @torch.no_grad()

@@ -39,8 +39,10 @@ class STGCNPlusPlus(STGCN):
         first_residual: A shortcut also in the first unit (as where it does not widen the input).
         as_published: See :class:`STGCN`.
         fold: Use the folded path where the layer has one.
-        block_kwargs: Further arguments of :class:`STGCNPlusPlusBlock`.
-        conv_kwargs: Further arguments of the layers.
+        block_kwargs: Further arguments of :class:`STGCNPlusPlusBlock`, or a list with those of
+            each unit.
+        conv_kwargs: Further arguments of the layers, or a list with those of each unit.
+        hidden_channels: See :class:`STGCN`.
     """
 
     def __init__(
@@ -65,8 +67,9 @@ class STGCNPlusPlus(STGCN):
         first_residual: bool = False,
         as_published: bool = False,
         fold: bool = True,
-        block_kwargs: dict[str, Any] | None = None,
-        conv_kwargs: dict[str, Any] | None = None,
+        block_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        conv_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        hidden_channels: Sequence[int] | None = None,
     ) -> None:
         config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         if channels is None:
@@ -93,6 +96,7 @@ class STGCNPlusPlus(STGCN):
             fold=fold,
             block_kwargs=block_kwargs,
             conv_kwargs=conv_kwargs,
+            hidden_channels=hidden_channels,
         )
         self.config = config
         if self.head is not None:

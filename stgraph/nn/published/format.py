@@ -93,7 +93,7 @@ def classes(state: State, options: Options, *names: str) -> int | None:
 
 def branch_weights(temporal: MultiBranchTemporalConv, ours: str, theirs: str) -> list[Weight]:
     """The branches that PYSKL and CTR-GCN name alike."""
-    shares, convs = temporal.branch_channels[:-1], len(temporal.branches)
+    shares, convs = temporal.shares, len(temporal.branches)
     names = [f"{theirs}.branches.{j}" for j in range(convs + 1)]
     out = layer(f"{ours}.reduce", [f"{n}.0" for n in names], axes=1, sizes=shares)
     out += norm(f"{ours}.norm", [f"{n}.1" for n in names], sizes=shares)

@@ -11,7 +11,15 @@ from torch import Tensor, nn
 
 from stgraph.nn.models import HiTRS
 from stgraph.nn.published.files import bare_names, read_state_dict
-from stgraph.nn.published.weights import Weight, layer, rows, to_ours, to_theirs, units
+from stgraph.nn.published.weights import (
+    Weight,
+    check_widths,
+    layer,
+    rows,
+    to_ours,
+    to_theirs,
+    units,
+)
 from stgraph.nn.state import StateDictMismatch, check_state_dict
 from stgraph.skeleton import SkeletonLayout, resolve_layout
 
@@ -101,7 +109,11 @@ def to_hitrs(parts: HiTRSParts, gradients: bool = False) -> dict[str, Tensor]:
     Args:
         parts: Of its form.
         gradients: The gradients instead of the weights.
+
+    Raises:
+        ValueError: if the blocks of the encoder are of different widths.
     """
+    check_widths(parts.encoder.config)
     out: dict[str, Tensor] = {}
     modules = {"": (parts.encoder, _encoder(parts.encoder))}
     for name, head in parts.heads.items():

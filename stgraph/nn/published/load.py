@@ -25,7 +25,7 @@ from stgraph.nn.published.original import OriginalSTGCN
 from stgraph.nn.published.pyskl import PYSKL
 from stgraph.nn.published.pyskl_aagcn import PYSKLAAGCN
 from stgraph.nn.published.pyskl_dgstgcn import PYSKLDGSTGCN
-from stgraph.nn.published.weights import State, Weight, to_ours, to_theirs
+from stgraph.nn.published.weights import State, Weight, check_widths, to_ours, to_theirs
 from stgraph.nn.state import StateDictMismatch, check_state_dict
 from stgraph.skeleton import SkeletonLayout
 
@@ -154,6 +154,7 @@ def _recognise(state: State, source: str) -> PublishedFormat:
 
 
 def _table_of(model: STGCN) -> list[Weight]:
+    check_widths(model.config)
     block = model.config.get("block", "stgcn++")
     forms = {"stgcn": ORIGINAL, "plain": KTH, "preactivation": KTH, "stgcn++": PYSKL_STGCN}
     convs = {type(block.spatial.conv) for block in model.blocks}

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 
 from stgraph.nn.models import SkeletonTransformer, TokenDecoder
 from stgraph.nn.published.files import bare_names, read_state_dict
-from stgraph.nn.published.weights import State, Weight, layer, rows, to_ours, to_theirs, units
+from stgraph.nn.published.weights import (
+    State,
+    Weight,
+    check_widths,
+    layer,
+    rows,
+    to_ours,
+    to_theirs,
+    units,
+)
 from stgraph.nn.state import StateDictMismatch, check_state_dict
 from stgraph.skeleton import SkeletonLayout, resolve_layout
 
@@ -79,7 +88,11 @@ def to_mamp(parts: MAMPParts, gradients: bool = False) -> dict[str, Tensor]:
     Args:
         parts: Networks of its form.
         gradients: The gradients instead of the weights.
+
+    Raises:
+        ValueError: if the blocks of the encoder are of different widths.
     """
+    check_widths(parts.encoder.config)
     out: dict[str, Tensor] = {}
     for module, table in _tables(parts):
         tensors: Mapping[str, Tensor] = module.state_dict()

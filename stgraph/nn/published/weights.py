@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -233,3 +234,22 @@ def default_strides(channels: Sequence[int], shortcuts: Sequence[bool]) -> list[
     pairs = zip(before, channels, shortcuts, strict=False)
     grown = [out > inp or (shortcut and out == inp) for inp, out, shortcut in pairs]
     return [1, *(2 if more else 1 for more in grown[1:])]
+
+
+def check_widths(config: Mapping[str, Any]) -> None:
+    """Refuses a network whose units are of widths of their own within, as one with fewer channels.
+
+    Raises:
+        ValueError: naming the arguments that say so.
+    """
+    strange = [n for n in ("hidden_channels", "attention_channels") if config.get(n) is not None]
+    strange += [
+        name
+        for name in ("num_heads", "block_kwargs", "conv_kwargs")
+        if isinstance(config.get(name), list | tuple)
+    ]
+    if strange:
+        raise ValueError(
+            "no published network has units of different widths within (this one was built with "
+            f"{', '.join(strange)}); save_pretrained keeps it"
+        )
