@@ -160,8 +160,9 @@ def gradients_of(case: Case, generator: SparseGenerator, plain: Any) -> Iterator
             found[name] = parameter.grad
     weights, scores = dict(found), dict(found)
     for weight, score in zip(generator.weights, generator.pool.scores, strict=True):
-        original: Any = weight.module.parametrizations
-        weights[weight.name] = original[weight.parameter].original.grad
+        (gate,) = weight.gates
+        original: Any = gate.module.parametrizations
+        weights[weight.name] = original[gate.parameter].original.grad
         assert score.grad is not None
         scores[weight.name] = score.grad
     published = to_published(plain, weights), to_published(plain, scores)

@@ -6,6 +6,14 @@ and joints it is faster, because they are gone and not multiplied by zero.
 """
 
 from stgraph.sparsity.assembly import LEVELS, Assembled, SparseAssembly, assemble
+from stgraph.sparsity.compress import compress
+from stgraph.sparsity.cost import (
+    NetworkCost,
+    cost_table,
+    flops_of,
+    network_costs,
+    size_on_disk,
+)
 from stgraph.sparsity.edges import EdgeScores, best_edges, edge_penalty, edge_scores, prune_edges
 from stgraph.sparsity.generator import Kept, SparseGenerator, sparsify
 from stgraph.sparsity.joints import joint_scores, prune_joints
@@ -24,13 +32,31 @@ from stgraph.sparsity.masking import (
     bake_masks,
     has_masks,
 )
-from stgraph.sparsity.prunable import PrunableWeight, PrunableWeights, prunable_weights
+from stgraph.sparsity.prunable import (
+    Prunable,
+    PrunableChannels,
+    PrunableEdges,
+    PrunableParts,
+    PrunableWeight,
+    prunable_channels,
+    prunable_edges,
+    prunable_weights,
+)
 from stgraph.sparsity.published import PUBLISHED_SCHEDULE, load_published_sparse
 from stgraph.sparsity.schedule import SparsitySchedule
 from stgraph.sparsity.score_pool import ScorePool, threshold
 
 generators = ["sparsify", "SparseGenerator", "SparsitySchedule", "Kept", "load_published_sparse"]
-what_is_cut = ["prunable_weights", "PrunableWeights", "PrunableWeight"]
+what_is_cut = [
+    "prunable_weights",
+    "prunable_channels",
+    "prunable_edges",
+    "PrunableParts",
+    "Prunable",
+    "PrunableWeight",
+    "PrunableChannels",
+    "PrunableEdges",
+]
 masks = [
     "ScorePool",
     "threshold",
@@ -51,9 +77,11 @@ tickets = [
 assemblies = ["assemble", "Assembled", "SparseAssembly", "LEVELS"]
 edges_of_graphs = ["prune_edges", "edge_scores", "EdgeScores", "edge_penalty", "best_edges"]
 joints_of_graphs = ["prune_joints", "joint_scores"]
+smaller = ["compress", "network_costs", "NetworkCost", "cost_table", "size_on_disk", "flops_of"]
 
 __all__ = [
     *generators,
+    *smaller,
     *what_is_cut,
     *masks,
     *tickets,

@@ -12,13 +12,22 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from stgraph.sparsity.masking import LearnedMask, bake_masks
-from stgraph.sparsity.prunable import PrunableWeight, PrunableWeights, prunable_weights
+from stgraph.sparsity.prunable import (
+    Prunable,
+    PrunableParts,
+    prunable_channels,
+    prunable_edges,
+    prunable_weights,
+)
 from stgraph.sparsity.schedule import AT_ONCE, SparsitySchedule
 from stgraph.sparsity.score_pool import ScorePool, threshold
 
 #: Half the width of the interval that scores of ``"uniform"`` begin in: that of Kaiming's rule for
 #: 64 channels and nine taps, so that learning rates of published recipes fit.
 UNIFORM = 0.1
+
+
+GRANULARITIES = ("weight", "channel", "edge")
 
 
 class Kept(NamedTuple):
@@ -47,7 +56,7 @@ class SparseGenerator:
         model: The network, changed in place.
         sparsity: Share of the prunable entries that is cut in the end.
         schedule: When.
-        weights: What may be cut; prints as a table.
+        weights: What may be cut: weights, channels or edges; prints as a table.
         pool: Scores and masks.
     """
 
@@ -56,7 +65,7 @@ class SparseGenerator:
         model: nn.Module,
         sparsity: float,
         schedule: SparsitySchedule,
-        weights: PrunableWeights,
+        weights: PrunableParts,
         pool: ScorePool,
         as_published: bool,
     ) -> None:
@@ -103,14 +112,10 @@ class SparseGenerator:
         cut = self._cut_in_the_end(list(blocks.values()))
         norms = []
         for places in blocks.values():
-            pieces = [self._original(self.weights[i])[cut[i]] for i in places]
+            pieces = [piece for i in places for piece in _entries(self.weights[i], cut[i])]
             norms.append(torch.linalg.vector_norm(torch.cat(pieces)))
         total = torch.stack(norms).sum() * (self.progress / warm_up)
         return total.detach() if self.as_published else total
-
-    def _original(self, weight: PrunableWeight) -> Tensor:
-        layers: Any = weight.module.parametrizations
-        return layers[weight.parameter].original
 
     @torch.no_grad()
     def _cut_in_the_end(self, blocks: list[list[int]]) -> list[Tensor]:
@@ -148,6 +153,7 @@ def sparsify(
     schedule: SparsitySchedule = AT_ONCE,
     scores: str = "uniform",
     floor: float | None = 0.01,
+    granularity: str = "weight",
     include: str | None = None,
     exclude: str | None = None,
     as_published: bool = False,
@@ -170,7 +176,10 @@ def sparsify(
             of their layer, which makes a global threshold cut wide layers first; ``"magnitude"``:
             the size of the weight beside that of its layer.
         floor: Share of its entries that every layer keeps in any case; None: it may be emptied.
-        include: See :func:`prunable_weights`.
+        granularity: ``"weight"``: one score an entry; ``"channel"``: one a channel, which
+            :func:`compress` then takes out (:func:`prunable_channels`); ``"edge"``: one an edge of
+            the graph, in all units together (:func:`prunable_edges`).
+        include: See :func:`prunable_weights` and :func:`prunable_channels`.
         exclude: Likewise.
         as_published: As the public code: Kaiming's scores, no floor, convolutions of shortcuts
             always keep the scores from 0 on, about half, and the penalty has no gradient.
@@ -193,35 +202,59 @@ def sparsify(
         raise ValueError(
             "this network has masks or other parametrizations already; finalize it first"
         )
-    weights = prunable_weights(model, include, exclude)
+    if granularity not in GRANULARITIES:
+        raise ValueError(
+            f"unknown granularity {granularity!r}; known are {', '.join(GRANULARITIES)}"
+        )
+    if as_published and granularity != "weight":
+        raise ValueError("the published code masks weights; as_published needs that granularity")
+    if granularity == "weight":
+        weights = prunable_weights(model, include, exclude)
+    elif granularity == "channel":
+        weights = prunable_channels(model, include, exclude)
+    else:
+        weights = prunable_edges(model)
     rule = kaiming_scores if as_published else rules[scores]
-    learned = [nn.Parameter(rule(getattr(w.module, w.parameter).detach())) for w in weights]
+    learned = [nn.Parameter(rule(part.magnitude())) for part in weights]
     pool = ScorePool(
         learned,
         "global" if as_published else scope,
         None if as_published else floor,
         [as_published and w.residual for w in weights],
     )
-    for i, w in enumerate(weights):
-        mask = LearnedMask(pool, i)
-        parametrize.register_parametrization(w.module, w.parameter, mask, unsafe=True)
+    for i, part in enumerate(weights):
+        for gate in part.gates:
+            mask = LearnedMask(pool, i, gate.slice)
+            parametrize.register_parametrization(gate.module, gate.parameter, mask, unsafe=True)
     return SparseGenerator(model, sparsity, schedule, weights, pool, as_published)
 
 
-def uniform_scores(weight: Tensor) -> Tensor:
+def _entries(part: Prunable, cut: Tensor) -> list[Tensor]:
+    """What lies below the masks of a part where they will cut."""
+    found = []
+    for gate in part.gates:
+        layers: Any = gate.module.parametrizations
+        original = layers[gate.parameter].original
+        if gate.slice is None:
+            found.append(original[cut])
+        else:
+            found.append(original.index_select(gate.slice.axis, gate.slice.rows(cut)).flatten())
+    return found
+
+
+def uniform_scores(size: Tensor) -> Tensor:
     """Uniform in an interval that is the same for all layers."""
-    return torch.empty_like(weight).uniform_(-UNIFORM, UNIFORM)
+    return torch.empty_like(size).uniform_(-UNIFORM, UNIFORM)
 
 
-def kaiming_scores(weight: Tensor) -> Tensor:
+def kaiming_scores(size: Tensor) -> Tensor:
     """Kaiming's uniform rule of the weight's fan-in, for ReLU."""
-    bound = math.sqrt(6 / weight[0].numel())
-    return torch.empty_like(weight).uniform_(-bound, bound)
+    bound = math.sqrt(6 / size[0].numel())
+    return torch.empty_like(size).uniform_(-bound, bound)
 
 
-def magnitude_scores(weight: Tensor) -> Tensor:
-    """Sizes of the weights, in units of their layer's mean size, on the scale of the others."""
-    size = weight.abs()
+def magnitude_scores(size: Tensor) -> Tensor:
+    """Sizes of what may be cut, in units of their layer's mean, on the scale of the others."""
     return size / size.mean().clamp_min(torch.finfo(size.dtype).tiny) * UNIFORM
 
 

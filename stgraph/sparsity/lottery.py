@@ -58,7 +58,7 @@ def magnitude_masks(
     weights = prunable_weights(model, include, exclude)
     sizes = []
     for weight in weights:
-        size = getattr(weight.module, weight.parameter).detach().abs()
+        size = weight.magnitude()
         if within is not None:
             size = torch.where(within[weight.name], size, -1.0)
         sizes.append(nn.Parameter(size, requires_grad=False))
@@ -141,7 +141,7 @@ def find_tickets(
     model = copy.deepcopy(initial)
     names = prunable_weights(model, include, exclude)
     train(model)
-    everything = {w.name: torch.ones(w.shape, dtype=torch.bool) for w in names}
+    everything = {w.name: torch.ones(w.size, dtype=torch.bool) for w in names}
     masks: Masks = everything
     yield Ticket(0.0, masks, model, None)
     for sparsity in pruning_rounds(sparsities, rate):

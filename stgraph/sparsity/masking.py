@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from stgraph.nn import ChannelSlice
+from stgraph.sparsity.prunable import rows_of
 from stgraph.sparsity.score_pool import ScorePool
 
 
@@ -24,22 +26,30 @@ class LearnedMask(nn.Module):
     Args:
         pool: Decides what is kept.
         place: Which of its masks this one is.
-        axis: None: one score an entry; else one score for each index along this axis.
+        slice: Where the channels of the mask lie in the parameter; None: one score an entry.
     """
 
-    def __init__(self, pool: ScorePool, place: int, axis: int | None = None) -> None:
+    row: Tensor
+    channel: Tensor
+
+    def __init__(self, pool: ScorePool, place: int, slice: ChannelSlice | None = None) -> None:
         super().__init__()
         self.score = pool.scores[place]
-        self.pool, self.place, self.axis = pool, place, axis
+        self.pool, self.place = pool, place
+        self.axis = None if slice is None else slice.axis
+        if slice is not None:
+            row, channel = rows_of(slice, self.score.numel())
+            self.register_buffer("row", row, persistent=False)
+            self.register_buffer("channel", channel, persistent=False)
 
     def forward(self, weight: Tensor) -> Tensor:
         """The masked parameter."""
         mask = self.pool.masks()[self.place].to(weight.dtype)
         mask = mask + (self.score - self.score.detach())
-        if self.axis is not None:
-            rest = weight.dim() - 1 - self.axis
-            mask = mask.view(-1, *(1 for _ in range(rest)))
-        return weight * mask
+        if self.axis is None:
+            return weight * mask
+        rows = mask.new_ones(weight.size(self.axis)).index_copy(0, self.row, mask[self.channel])
+        return weight * rows.view(-1, *(1 for _ in range(weight.dim() - 1 - self.axis)))
 
 
 class FixedMask(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stgraph.nn import STGCN
-from stgraph.sparsity import SparsitySchedule, sparsify
+from stgraph.sparsity import SparsitySchedule, compress, sparsify
 from stgraph.testing import (
     assert_batch_consistent,
     assert_close,
@@ -17,6 +17,7 @@ from stgraph.testing import (
     random_batch,
     random_skeleton_graph,
     randomise_norms,
+    to_dtype,
 )
 from tests.sparsity.networks import BODY, LENGTHS, NETWORKS
 
@@ -249,3 +250,96 @@ def test_a_ramp_grows_from_nothing_to_all():
     assert factors == pytest.approx([0, 0, 0, 0.5, 1, 1])
     cubic = SparsitySchedule(0.2, 0.5, "cubic")
     assert cubic.factor(0.45) == pytest.approx(1 - 0.5**3)
+
+
+GROUPED = ["STGCN", "STGCNPlusPlus", "CTRGCN", "SkeletonTransformer", "SkeletonGIN", "HiTRS"]
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_channels_that_are_cut_can_be_taken_out(name, generator):
+    model = randomise_norms(NETWORKS[name]()).eval()
+    graphs = batch(generator)
+    sparse = sparsify(model, 0.5, granularity="channel")
+    assert sparse.density == pytest.approx(0.5, abs=0.1)
+    with torch.no_grad():
+        expected = model(graphs)
+        smaller = compress(model)
+        assert_close(smaller(graphs), expected)
+    assert type(smaller) is type(NETWORKS[name]())
+    dense = sum(p.numel() for p in NETWORKS[name]().parameters())
+    assert sum(p.numel() for p in smaller.parameters()) < 0.9 * dense
+    with torch.no_grad():  # what it was made of is as it was
+        assert torch.equal(model(graphs), expected)
+
+
+def test_scores_of_channels_learn_what_their_gates_are_worth(generator):
+    model = NETWORKS["STGCN"]().double()
+    sparse = sparsify(model, 0.4, granularity="channel", include="hidden")
+    graphs = to_dtype(batch(generator), torch.float64)
+    loss_of(model, graphs).backward()
+    part = sparse.weights[0]
+    expected = 0.0
+    for gate in part.gates:
+        layers = gate.module.parametrizations[gate.parameter]
+        mask = sparse.masks()[part.name]
+        kept = layers.original.grad[mask] * layers.original[mask]
+        expected = expected + kept.detach()
+    assert_close(sparse.pool.scores[0].grad[sparse.masks()[part.name]], expected)
+    assert bool((sparse.pool.scores[0].grad != 0).any())
+
+
+@pytest.mark.parametrize("adaptive", ["importance", "init"])
+def test_edges_that_are_cut_go_from_all_units(adaptive, generator):
+    model = STGCN(
+        3, 4, BODY, channels=[4, 8], temporal_kernel=3, adaptive=adaptive, partition="spatial"
+    )
+    randomise_norms(model).eval()
+    for block in model.blocks:
+        torch.nn.init.normal_(
+            block.spatial.importance if adaptive == "importance" else block.spatial.adjacency
+        )
+    before = model.partition_of(model.layout).num_edges
+    sparse = sparsify(model, 0.5, granularity="edge")
+    graphs = batch(generator)
+    with torch.no_grad():
+        expected = model(graphs)
+        smaller = compress(model)
+        assert_close(smaller(graphs), expected)
+    kept = smaller.partition_of(smaller.layout).num_edges
+    assert kept == int(sparse.pool.masks()[0].sum())
+    assert adaptive == "init" or kept < before
+
+
+def test_the_penalty_of_channels_shrinks_their_gates():
+    sparse = sparsify(
+        NETWORKS["STGCN"](), 0.5, granularity="channel", schedule=SparsitySchedule(warm_up=0.5)
+    )
+    sparse.at(0.5)
+    sparse.penalty().backward()
+    for part, kept in zip(sparse.weights, sparse.pool.masks_at(0.5), strict=True):
+        gate = next(g for g in part.gates if g.parameter == "weight")
+        gradient = gate.module.parametrizations[gate.parameter].original.grad
+        if gradient is None:
+            assert bool(kept.all())
+            continue
+        assert bool((gradient[gate.slice.rows(kept)] == 0).all())
+        assert bool((gradient[gate.slice.rows(~kept)] != 0).all())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"granularity": "joint"}, "unknown granularity"),
+        ({"granularity": "channel", "as_published": True}, "masks weights"),
+        ({"granularity": "channel", "include": "nowhere"}, "no group of channels"),
+    ],
+)
+def test_granularities_that_there_are_not_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        sparsify(NETWORKS["STGCN"](), 0.5, **options)
+
+
+def test_edges_without_a_factor_are_refused():
+    model = STGCN(3, 4, BODY, channels=[4], edge_importance=False)
+    with pytest.raises(ValueError, match="adaptive='importance' or 'init'"):
+        sparsify(model, 0.5, granularity="edge")
