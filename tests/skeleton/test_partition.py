@@ -109,3 +109,21 @@ def test_a_label_that_is_no_number_from_0_is_refused(label):
     name = CHAIN.joints[0]
     with pytest.raises(ValueError, match=f"rule.*edge {name} -> {name} with {label!r}; expected"):
         FunctionPartition(rule)(CHAIN)
+
+
+def test_some_edges_are_taken_by_mask_or_by_number_in_their_order():
+    part = SpatialConfiguration()(CROSS)
+    keep = torch.arange(part.num_edges) % 2 == 0
+    for chosen in (keep, keep.nonzero().flatten()):
+        some = part.take(chosen)
+        assert torch.equal(some.edge_index, part.edge_index[:, keep])
+        assert torch.equal(some.edge_weight, part.edge_weight[keep])
+        assert (some.num_types, some.num_joints) == (part.num_types, part.num_joints)
+
+
+def test_edges_among_some_joints_are_a_part_of_the_dense_form():
+    part = SpatialConfiguration()(CROSS)
+    joints = torch.tensor([CROSS.num_joints - 1, 0, 1])
+    among = part.among(joints)
+    assert among.num_joints == 3
+    assert torch.equal(among.dense(), part.dense()[:, joints][:, :, joints])
