@@ -12,6 +12,7 @@ from stgraph.skeleton import Partition, SkeletonGraph
 from stgraph.sparsity.learned_edges import (
     classification_loss,
     edge_parameters,
+    judged,
     learned_edges,
     rebuilt,
 )
@@ -91,15 +92,14 @@ def _gradient(model: nn.Module, batch: SkeletonGraph, loss: Loss) -> Tensor:
     if not edge_parameters(network):
         # the same network with a factor of one for each edge
         network = _with_importance(network)
-    training, parameters = network.training, edge_parameters(network)
+    parameters = edge_parameters(network)
     asked = [parameter.requires_grad for parameter in parameters]
     try:
-        network.eval()
         for parameter in parameters:
             parameter.requires_grad_(True)
-        grads = torch.autograd.grad(loss(network, batch), parameters, allow_unused=True)
+        with judged(network):
+            grads = torch.autograd.grad(loss(network, batch), parameters, allow_unused=True)
     finally:
-        network.train(training)
         for parameter, before in zip(parameters, asked, strict=True):
             parameter.requires_grad_(before)
     rows = []

@@ -13,7 +13,7 @@ from stgraph.nn import STGCN, JointNorm
 from stgraph.nn.lanes import node_features
 from stgraph.skeleton import SkeletonGraph
 from stgraph.sparsity.edges import EdgeScores, Loss, check_fed, edge_scores
-from stgraph.sparsity.learned_edges import check_has_edges, classification_loss, rebuilt
+from stgraph.sparsity.learned_edges import check_has_edges, classification_loss, judged, rebuilt
 
 JOINT_SCORES = ("edges", "occlusion")
 
@@ -79,9 +79,7 @@ def _occlusion(network: STGCN, batch: SkeletonGraph, loss: Loss) -> Tensor:
     found = batch.folded_score()[..., None] > 0
     mean = (x * found).sum(dim=0) / found.sum(dim=0).clamp(min=1)
     out = torch.zeros(v, dtype=torch.float64)
-    training = network.training
-    network.eval()
-    try:
+    with judged(network):
         before = loss(network, batch)
         joints = range(v) if network.kept is None else network.kept.tolist()
         for joint in joints:
@@ -90,8 +88,6 @@ def _occlusion(network: STGCN, batch: SkeletonGraph, loss: Loss) -> Tensor:
             occluded = copy.copy(batch)
             occluded.x = hidden.flatten(0, 1)
             out[joint] = float(loss(network, occluded) - before)
-    finally:
-        network.train(training)
     return out.to(x.dtype)
 
 

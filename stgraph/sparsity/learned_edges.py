@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -140,6 +142,18 @@ def rebuilt(model: nn.Module, state: dict[str, Tensor], **changes: Any) -> Any:
     for name, parameter in new.named_parameters():
         parameter.requires_grad_(name not in frozen)
     return new.train(model.training)
+
+
+@contextmanager
+def judged(model: nn.Module) -> Iterator[None]:
+    """The network in eval mode; afterwards every part of it is in the mode it was in."""
+    before = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
 
 
 def classification_loss(model: nn.Module, batch: SkeletonGraph) -> Tensor:

@@ -217,7 +217,7 @@ def prunable_channels(
     """
     fits = _chosen(include or "", exclude)
     groups = channel_groups(model)
-    state = dict(model.named_parameters())
+    state, some = dict(model.named_parameters()), next(model.parameters()).detach()
     found = []
     for name, group in groups.items():
         if not fits(name):
@@ -226,14 +226,14 @@ def prunable_channels(
         for one in group.gates:
             owner, _, leaf = one.tensor.rpartition(".")
             gates.append(Gate(model.get_submodule(owner), leaf, one))
-        square = torch.zeros(group.size)
+        square = torch.zeros(group.size, dtype=torch.float64)
         for one in group.slices:
             weight = state.get(one.tensor)
             if weight is not None and weight.dim() > 1:
                 rows = weight.detach().transpose(0, one.axis).flatten(1).square().sum(dim=1)
                 place, channel = rows_of(one, group.size)
-                square.index_add_(0, channel, rows[place].float().cpu())
-        found.append(PrunableChannels(name, (group.size,), tuple(gates), square.sqrt()))
+                square.index_add_(0, channel, rows[place].double().cpu())
+        found.append(PrunableChannels(name, (group.size,), tuple(gates), square.sqrt().to(some)))
     if not found:
         raise ValueError(
             f"{type(model).__name__} has no group of channels whose name fits {include!r}; it has "

@@ -276,13 +276,18 @@ def _draw_joints(
 def _name(pen: _Pen, layout: SkeletonLayout, joints: Sequence[int], reach: list[float]) -> None:
     from matplotlib.patheffects import withStroke
 
-    for joint in joints:
-        right = pen.plane[joint, 0] >= pen.plane[:, 0].median()
+    written: list[tuple[bool, float, float]] = []  # side and place in points, from the top down
+    for joint in sorted(joints, key=lambda joint: pen.at(joint)[1]):
+        right = bool(pen.plane[joint, 0] >= pen.plane[:, 0].median())
         away = reach[joint] + 2
+        x, y = (pen.scale * place for place in pen.at(joint))
+        close = [b for side, a, b in written if side == right and abs(a - x) < 60]
+        low = max([y, *(b + 8 for b in close)])
+        written.append((right, x, low))
         pen.ax.annotate(
             layout.joints[joint].replace("_", " "),
             pen.at(joint),
-            xytext=(away if right else -away, 0),
+            xytext=(away if right else -away, y - low),
             textcoords="offset points",
             ha="left" if right else "right",
             va="center",
@@ -319,7 +324,7 @@ def _legend(figure: Figure, names: list[str], panels: list[_Shown]) -> None:
     if any(not bool(p.joints.all()) for p in panels):
         entries.append(("joint cut", ring(4.5, CUT, 1.1)))
     longest = max((len(label) for label, _ in entries), default=1)
-    fit = int(figure.get_figwidth() / (0.5 + 0.062 * longest))
+    fit = int(figure.get_figwidth() / (0.42 + 0.055 * longest))
     figure.legend(
         [handle for _, handle in entries],
         [label for label, _ in entries],

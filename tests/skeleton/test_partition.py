@@ -130,3 +130,11 @@ def test_a_subset_of_edges_keeps_its_types_and_weights():
         partition.subset(torch.tensor([True, False]))
     with pytest.raises(ValueError, match="a bool for each of 3 edges"):
         partition.subset(torch.tensor([0, 1, 1]))
+
+
+def test_edges_among_some_joints_are_a_part_of_the_dense_form():
+    part = SpatialConfiguration()(CROSS)
+    joints = torch.tensor([CROSS.num_joints - 1, 0, 1])
+    among = part.among(joints)
+    assert among.num_joints == 3
+    assert torch.equal(among.dense(), part.dense()[:, joints][:, :, joints])

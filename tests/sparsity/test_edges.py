@@ -86,6 +86,7 @@ def test_gradients_of_what_is_left_are_those_of_edges_at_zero(name):
 
 def test_the_network_that_is_pruned_stays_as_it_is():
     model = network("init")
+    model.blocks[0].train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     state = torch.get_rng_state()
     prune_edges(model, 0.5)
@@ -94,6 +95,7 @@ def test_the_network_that_is_pruned_stays_as_it_is():
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not model.training
+    assert model.blocks[0].norm1.training
 
 
 def test_a_share_of_the_edges_is_cut_and_the_weakest_go():

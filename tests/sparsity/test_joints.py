@@ -9,12 +9,20 @@ import torch
 from torch_geometric.data import Batch
 
 from stgraph import SkeletonLayout
-from stgraph.nn import STGCN, MotionPredictor, RecurrentDecoder, SkeletonGIN, embed_poses
+from stgraph.nn import (
+    STGCN,
+    FrameClassifier,
+    MotionPredictor,
+    RecurrentDecoder,
+    SkeletonGIN,
+    embed_poses,
+)
 from stgraph.objectives import MaskTokens
 from stgraph.sparsity import edge_scores, joint_scores, prune_edges, prune_joints
 from stgraph.testing import (
     assert_batch_consistent,
     assert_close,
+    assert_exports,
     assert_folded_equals_unrolled,
     assert_joint_permutation,
     assert_people_invariant,
@@ -250,3 +258,33 @@ def test_tasks_of_all_joints_say_that_they_need_them():
     assert embed_poses(small, data).shape == (4, 8)
     predictor = MotionPredictor(small, RecurrentDecoder(8, BODY, width=8, num_dims=3))
     assert predictor(data, 2).isfinite().all()
+
+
+def test_a_smaller_network_exports_and_outlives_another_order_of_joints(tmp_path):
+    model = prune_edges(prune_joints(network("init", torch.float32), KEPT), 0.5)
+    batches = [Batch.from_data_list([recording(lengths)]) for lengths in ([5, 3], [7, 2])]
+    for data in batches:
+        data.pos = data.pos.float()
+    assert_exports(model, batches)
+    model.permute_joints([3, 0, 1, 2, 5, 4])
+    model.save_pretrained(tmp_path)
+    again = STGCN.from_pretrained(tmp_path).eval()
+    data = recording([4], model.layout)
+    data.pos = data.pos.float()
+    with torch.no_grad():
+        assert torch.equal(again(data), model(data))
+    assert [model.layout.joints[j] for j in model.kept] == [
+        name for name in model.layout.joints if name in KEPT
+    ]
+
+
+def test_a_classifier_of_frames_is_saved_with_its_smaller_encoder(tmp_path):
+    model = FrameClassifier(prune_joints(network("offset", torch.float32), KEPT), 2).eval()
+    model.save_pretrained(tmp_path)
+    data = recording([4, 2])
+    data.pos = data.pos.float()
+    with torch.no_grad():
+        again = FrameClassifier.from_pretrained(tmp_path).eval()
+        assert torch.equal(again(data).logits, model(data).logits)
+    with pytest.raises(TypeError, match=r"give it the encoder inside \(.encoder\)"):
+        joint_scores(model)

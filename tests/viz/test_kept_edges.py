@@ -124,7 +124,8 @@ def test_a_graph_of_any_layout_is_drawn_and_written(name: str, tmp_path: Path) -
     figure = draw_kept_edges(name, KeptEdges("uniform"), names=True, title=name)
     assert viz.save_figure(figure, tmp_path / "a.png").stat().st_size > 1000
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == [joint.replace("_", " ") for joint in resolve_layout(name).joints]
+    names = [joint.replace("_", " ") for joint in resolve_layout(name).joints]
+    assert sorted(texts) == sorted(names)
 
 
 def test_nothing_left_can_be_drawn_too(tmp_path: Path) -> None:
