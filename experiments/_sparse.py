@@ -24,9 +24,11 @@ from stgraph.evaluation import (
     commit,
     hardware,
     load_comparison_sets,
+    merge_results,
+    results_markdown,
     score_predictions,
 )
-from stgraph.files import write_atomically
+from stgraph.files import replacing, write_atomically
 from stgraph.sparsity import SparseGenerator
 from stgraph.tasks import (
     Recognition,
@@ -36,6 +38,7 @@ from stgraph.tasks import (
     predict_views,
 )
 from stgraph.transforms import Stream
+from stgraph.viz import draw_sparsity_curve
 
 #: The aligned recipe of every row, at the width of the tables on two cores.
 QUICK = Recipe(
@@ -151,6 +154,7 @@ class Study:
         lr: float | None = None,
         penalty: float = 0.0,
         base: str = "",
+        callbacks: Sequence[Any] = (),
     ) -> nn.Module:
         """Trains a network, or reads what an earlier call kept; plain and in evaluation.
 
@@ -163,6 +167,7 @@ class Study:
             lr: Rate instead of the recipe's.
             penalty: Factor of the generators' penalty.
             base: What else decides the result: where the weights come from.
+            callbacks: Lightning's.
         """
         r = self.recipe
         options: dict[str, Any] = {
@@ -196,6 +201,7 @@ class Study:
             select="last",
             gradient_clip=5.0,
             progress=False,
+            callbacks=callbacks,
             facts={"base": base, **self._facts()},
         )
         network = task.final_network() if isinstance(task, SparseRecognition) else task.network
@@ -256,6 +262,25 @@ class Study:
             )
         )
 
+    def write(self, title: str) -> None:
+        """Table, its Markdown and the curve of what either script has found in this folder."""
+        every = merge_results(self.out / "table.csv", self.rows)
+        text = results_markdown(every, title)
+        write_atomically(self.out / "table.md", (text + "\n").encode())
+        part = "test_clean" if "test_clean" in self.sets.tests else "test"
+        part = "val" if self.arguments.measure == "val" else part
+        rows, dense = curves(every, part)
+        if rows:
+            figure = draw_sparsity_curve(
+                rows,
+                dense,
+                label=f"accuracy ({part.replace('_', ', ')})",
+                title=f"{self.sets.title}, width {self.recipe.width:g}",
+                synthetic=self.sets.synthetic,
+            )
+            with replacing(self.out / "curve.png") as file:
+                figure.savefig(file, format="png")
+
     def kept(
         self, words: str, seed: int, make: Callable[[], nn.Module], model: str, base: str = ""
     ) -> None:
@@ -271,3 +296,32 @@ class Study:
         rows = [asdict(row) for row in self.rows[first:]]
         write_atomically(file, (json.dumps(rows, indent=1) + "\n").encode())
         print(f"{'':<44} {time.monotonic() - began:.0f} s", flush=True)
+
+
+#: How the curve calls the settings of the table.
+CURVES = {
+    "generator": "generator",
+    "generator as-published": "generator, as published",
+    "ticket": "lottery ticket",
+    "random": "random mask",
+    "reinitialised": "ticket, new weights",
+    "edges": "edges",
+}
+
+
+def curves(
+    rows: Sequence[ResultRow], part: str
+) -> tuple[dict[str, dict[float, list[float]]], list[float]]:
+    """Top-1 of each method at each sparsity, one a seed, and that of the dense network."""
+    found: dict[str, dict[float, list[float]]] = {}
+    dense: list[float] = []
+    for row in rows:
+        if row.metric != "top1" or row.split != part:
+            continue
+        words = row.setting.removeprefix("supervised spatial ")
+        if words == "dense":
+            dense.append(row.value)
+        method, _, level = words.rpartition(" ")
+        if method in CURVES:
+            found.setdefault(CURVES[method], {}).setdefault(float(level), []).append(row.value)
+    return {name: found[name] for name in CURVES.values() if name in found}, dense

@@ -16,13 +16,17 @@ from __future__ import annotations
 
 import argparse
 import copy
+from pathlib import Path
+from typing import Any
 
 import torch
 from _running import positive_int, results_folder, run, share
 from _sparse import Study, add_options
+from lightning.pytorch import Callback
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from stgraph.evaluation import merge_results, results_markdown
+from stgraph.files import replacing
 from stgraph.nn import STGCN
 from stgraph.sparsity import Ticket, apply_masks, bake_masks, find_tickets, random_masks
 
@@ -41,6 +45,25 @@ def parse() -> argparse.Namespace:
         "--rewind-epochs", type=positive_int, help="go back to the weights after so many epochs"
     )
     return parser.parse_args()
+
+
+class Note(Callback):
+    """Keeps the weights after a number of epochs.
+
+    Args:
+        epochs: That number.
+        file: Where to.
+    """
+
+    def __init__(self, epochs: int, file: Path) -> None:
+        self.epochs, self.file = epochs, file
+
+    def on_train_epoch_end(self, trainer: Any, task: Any) -> None:
+        """Writes the file when it is time."""
+        if task.current_epoch + 1 == self.epochs:
+            state = {k: v.contiguous() for k, v in task.model.state_dict().items()}
+            with replacing(self.file) as temporary:
+                save_file(state, temporary)
 
 
 class Tickets:
@@ -98,10 +121,13 @@ class Tickets:
                 self.measure(ticket)
 
     def early(self, initial: nn.Module) -> nn.Module:
-        """The network after its first epochs, on the way that the whole training takes."""
-        model = copy.deepcopy(initial)
+        """The network after the first epochs of the whole training."""
+        model, study = copy.deepcopy(initial), self.study
         epochs = self.arguments.rewind_epochs
-        self.study.train(f"spatial first-{epochs}-epochs", self.seed, model, epochs=epochs)
+        words = f"spatial dense noting-epoch-{epochs}"
+        file = study.folder(words, self.seed) / f"epoch-{epochs}.safetensors"
+        study.train(words, self.seed, copy.deepcopy(initial), callbacks=[Note(epochs, file)])
+        model.load_state_dict(load_file(file))
         return model
 
     def measure(self, ticket: Ticket) -> None:
@@ -135,9 +161,7 @@ def main() -> None:
     print(f"{study.sets.title}; {study.sets.sizes()}\n{study.recipe}\n")
     for seed in study.seeds:
         Tickets(study, arguments, seed).run()
-        every = merge_results(out / "table.csv", study.rows)
-        text = results_markdown(every, "Lottery tickets and their controls")
-        (out / "table.md").write_text(text + "\n", encoding="utf-8")
+        study.write("Accuracy against sparsity")
     print(f"\nwritten to {out / 'table.csv'}")
 
 

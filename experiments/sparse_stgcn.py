@@ -24,7 +24,6 @@ from _running import results_folder, run, share
 from _sparse import Study, add_options
 from torch import nn
 
-from stgraph.evaluation import merge_results, results_markdown
 from stgraph.nn import AAGCN, CTRGCN, DGSTGCN, STGCN, STGCNPlusPlus
 from stgraph.sparsity import LEVELS, SparsitySchedule, assemble, prune_edges, sparsify
 
@@ -175,9 +174,7 @@ def main() -> None:
     for seed in study.seeds:
         for name in arguments.rows:
             getattr(rows, name)(seed)
-            every = merge_results(out / "table.csv", study.rows)
-            text = results_markdown(every, "Accuracy against sparsity")
-            (out / "table.md").write_text(text + "\n", encoding="utf-8")
+            study.write("Accuracy against sparsity")
     print(f"\nwritten to {out / 'table.csv'}")
 
 

@@ -18,6 +18,7 @@ from stgraph.viz.reconstruction import animate_reconstruction, draw_reconstructi
 from stgraph.viz.recording import animate, draw_recording
 from stgraph.viz.rest_pose import rest_pose
 from stgraph.viz.skeleton import draw_skeleton, to_plane, typical_pose
+from stgraph.viz.sparsity_curve import draw_sparsity_curve
 from stgraph.viz.style import house_style, mark_synthetic, new_figure, save_figure
 from stgraph.viz.timeline import draw_detections
 
@@ -49,6 +50,7 @@ __all__ = [
     "draw_order_confusion",
     "draw_horizons",
     "draw_levels",
+    "draw_sparsity_curve",
     # embeddings
     "draw_embedding",
     # figures
