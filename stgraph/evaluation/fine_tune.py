@@ -70,6 +70,7 @@ def fine_tune(
     layer_decay: float | None = 0.8,
     drop_path: float | None = 0.3,
     label_smoothing: float = 0.1,
+    gradient_clip: float | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool = False,
@@ -99,6 +100,7 @@ def fine_tune(
         layer_decay: Factor of the learning rates towards the input; None: all alike.
         drop_path: Of networks that have it; None: as the encoder.
         label_smoothing: Share of the target that is spread over all classes.
+        gradient_clip: Greatest norm of the gradient.
         seed: Of new weights, order, augmentation and dropout.
         out: Folder of the run; None keeps everything in memory.
         progress: Show a line an epoch.
@@ -134,5 +136,13 @@ def fine_tune(
             **settings,
         },
     )
-    result = fit_task(task, data, max_epochs=epochs, seed=seed, out=out, progress=progress)
+    result = fit_task(
+        task,
+        data,
+        max_epochs=epochs,
+        seed=seed,
+        out=out,
+        gradient_clip=gradient_clip,
+        progress=progress,
+    )
     return task, result

@@ -161,6 +161,24 @@ def test_fine_tuning_moves_a_copy_and_learns():
     assert scratch.settings["layer_decay"] is None
 
 
+def test_steps_of_fine_tuning_can_be_bounded():
+    encoder, graphs = tiny_encoder(layout=LAYOUT), make_graphs(8)
+    options = {"epochs": 1, "batch_size": 8, "optimizer": "sgd", "lr": 1.0, "weight_decay": 0.0}
+    options |= {"nesterov": False, "momentum": 0.0, "warmup_epochs": 0, "layer_decay": None}
+
+    def moved(clip: float | None) -> float:
+        task, _ = fine_tune(encoder, graphs, gradient_clip=clip, drop_path=None, **options)
+        torch.manual_seed(0)
+        start = with_classifier(encoder, task.num_classes)
+        pairs = zip(start.parameters(), task.model.parameters(), strict=True)
+        return float(sum((a - b).square().sum() for a, b in pairs).detach().sqrt())
+
+    assert moved(1e-3) == pytest.approx(1e-3, rel=0.05)
+    assert moved(None) > 1e-2
+    with pytest.raises(ValueError, match="gradient_clip"):
+        moved(-1.0)
+
+
 def test_what_cannot_be_built_anew_is_refused():
     with pytest.raises(ValueError, match=r"encoder of stgraph.nn \(got Linear\)"):
         with_classifier(torch.nn.Linear(2, 2), 3)
