@@ -10,8 +10,9 @@ from torch import nn
 
 from stgraph.nn.blocks import AAGCNBlock
 from stgraph.nn.conv import AdaptiveGraphConv
-from stgraph.nn.models.stgcn import STGCN, stage_channels
+from stgraph.nn.models.stgcn import STGCN
 from stgraph.nn.spatial import ConvFactory
+from stgraph.nn.stages import stage_channels
 from stgraph.nn.temporal import TemporalConv
 from stgraph.skeleton import Partition, PartitionStrategy, SkeletonLayout, resolve_layout
 

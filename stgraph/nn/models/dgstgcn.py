@@ -10,8 +10,9 @@ from torch import nn
 
 from stgraph.nn.blocks import DGSTGCNBlock
 from stgraph.nn.conv import DynamicGroupGraphConv
-from stgraph.nn.models.stgcn import STGCN, stage_channels
+from stgraph.nn.models.stgcn import STGCN
 from stgraph.nn.spatial import ConvFactory
+from stgraph.nn.stages import stage_channels
 from stgraph.skeleton import Partition, SkeletonLayout, resolve_layout
 
 #: Mean and deviation of the adjacency that PYSKL's configurations start from.

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from stgraph.nn.lanes import make_lanes
 from stgraph.nn.models.skeleton_gin import SkeletonGIN
-from stgraph.nn.models.stgcn import NodeEmbeddings
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
+from stgraph.nn.node_embeddings import NodeEmbeddings
 from stgraph.nn.plan import EncoderPlan
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.temporal import PoseNorm
