@@ -129,8 +129,12 @@ def stream_arguments(model: Any, state: Mapping[str, Tensor]) -> dict[str, Any]:
             shortcut = getattr(block, name, None)
             if shortcut is not None and shortcut.conv is not None and size == before:
                 block_kwargs[i][f"{name}_conv"] = True
-        if hasattr(block.spatial.conv, "arguments_of"):
-            conv_kwargs[i].update(block.spatial.conv.arguments_of(state, f"{prefix}spatial.conv."))
+        for part, own, kwargs in (
+            (block, prefix, block_kwargs[i]),
+            (block.spatial.conv, f"{prefix}spatial.conv.", conv_kwargs[i]),
+        ):
+            if hasattr(part, "arguments_of"):
+                kwargs.update(part.arguments_of(state, own))
     arguments: dict[str, Any] = {"channels": channels, "strides": list(model.strides)}
     arguments["hidden_channels"] = None if hidden == channels else hidden
     for name, units in (("block_kwargs", block_kwargs), ("conv_kwargs", conv_kwargs)):

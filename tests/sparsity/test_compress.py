@@ -30,6 +30,21 @@ def test_what_a_dense_network_gives_stays(name, generator):
     assert not [name for name in before.keys() - after.keys() if not name.endswith("adjacency")]
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_channels_that_a_mask_cuts_are_taken_out(name, generator, tmp_path):
+    model = randomise_norms(NETWORKS[name]()).eval()
+    sparsify(model, 0.4, granularity="channel")
+    with torch.no_grad():
+        expected = model(graphs := batch(generator))
+        smaller = compress(model)
+        assert_close(smaller(graphs), expected)
+        smaller.save_pretrained(tmp_path)
+        again = type(smaller).from_pretrained(tmp_path).eval()
+        assert torch.equal(again(graphs), smaller(graphs))
+    sizes = [sum(p.numel() for p in one.parameters()) for one in (smaller, NETWORKS[name]())]
+    assert sizes[0] < 0.9 * sizes[1]
+
+
 def test_edges_types_and_channels_go_together(generator, tmp_path):
     model = randomise_norms(STGCN(3, 4, BODY, channels=[8, 8, 16], temporal_kernel=3)).eval()
     partition = model.partition_of(model.layout)

@@ -97,10 +97,14 @@ class STGCNPlusPlusBlock(nn.Module):
     def channels(self) -> BlockChannels:
         """How it passes channels on; ``hidden`` are those that the temporal layer reads, unless
         an identity around the graph convolution makes them those of the input."""
+        return self._channels()
+
+    def _channels(self, after: Slices | None = ()) -> BlockChannels:
+        """The same, where a layer that leaves zeros alone has these slices after the unit."""
         spatial, norm1 = channels_of(self.spatial, "spatial"), channels_of(self.norm1, "norm1")
         temporal, norm2 = channels_of(self.temporal, "temporal"), channels_of(self.norm2, "norm2")
         shortcut, inner = channels_of(self.shortcut, "shortcut"), channels_of(self.inner, "inner")
-        hidden = joined(spatial.writes, norm1.writes, inner.writes, temporal.reads)
+        hidden = joined(spatial.writes, norm1.writes, inner.writes, after, temporal.reads)
         reads = joined(spatial.reads, inner.reads, shortcut.reads)
         groups = groups_within(self, "spatial", "temporal")
         entry: Slices = ()
@@ -133,6 +137,10 @@ class AAGCNBlock(STGCNPlusPlusBlock):
         residual: Add a shortcut.
         branches: Arguments of :class:`MultiBranchTemporalConv`; None for one temporal convolution.
         attended_joints: Joints that :class:`STCAttention` weighs; None for no attention.
+        squeezed_channels: Hidden units of its channel map; by default half of its channels.
+        hidden_channels: See :class:`STGCNPlusPlusBlock`.
+        shortcut_conv: Likewise.
+        inner_conv: Likewise.
     """
 
     def __init__(
@@ -146,6 +154,10 @@ class AAGCNBlock(STGCNPlusPlusBlock):
         residual: bool = True,
         branches: Mapping[str, Any] | None = None,
         attended_joints: int | None = None,
+        squeezed_channels: int | None = None,
+        hidden_channels: int | None = None,
+        shortcut_conv: bool | None = None,
+        inner_conv: bool | None = None,
     ) -> None:
         super().__init__(
             spatial,
@@ -156,15 +168,39 @@ class AAGCNBlock(STGCNPlusPlusBlock):
             dropout,
             residual,
             branches=branches,
+            hidden_channels=hidden_channels,
+            shortcut_conv=shortcut_conv,
+            inner_conv=inner_conv,
         )
         self.attention: STCAttention | None = None
         if attended_joints is not None:
-            self.attention = STCAttention(out_channels, attended_joints)
+            self.attention = STCAttention(
+                self.norm1.num_features, attended_joints, hidden_channels=squeezed_channels
+            )
 
     def unit(self, x: Tensor, edges: Edges, plan: TemporalPlan) -> Tensor:
         """The graph unit: (V, P, C_in) to (V, P, C_out)."""
         y = super().unit(x, edges, plan)
         return y if self.attention is None else self.attention(y, plan)
+
+    def channels(self) -> BlockChannels:
+        """How it passes channels on, see :class:`STGCNPlusPlusBlock`; ``attention.squeeze`` are
+        hidden units of the attention to channels."""
+        own = self._channels(channels_of(self.attention, "attention").reads)
+        if self.attention is None:
+            return own
+        return own._replace(groups=own.groups + groups_within(self, "attention"))
+
+    def arguments_of(self, state: Mapping[str, Tensor], prefix: str) -> dict[str, int]:
+        """The constructor's further numbers of channels, for weights of other shapes.
+
+        Args:
+            state: Weights by name.
+            prefix: Before the names of this block's own.
+        """
+        if self.attention is None:
+            return {}
+        return {"squeezed_channels": state[f"{prefix}attention.squeeze.weight"].size(0)}
 
 
 class DGSTGCNBlock(STGCNPlusPlusBlock):
