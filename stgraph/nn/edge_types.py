@@ -9,7 +9,8 @@ import torch
 
 from stgraph.nn.channels import ChannelGroup, ChannelSlice, channels_of
 from stgraph.nn.models.stgcn import STGCN
-from stgraph.nn.shrinking import cut, remade
+from stgraph.nn.remaking import remade
+from stgraph.nn.shrinking import cut
 from stgraph.skeleton import Partition
 
 Model = TypeVar("Model", bound=STGCN)

@@ -22,7 +22,9 @@ from stgraph.nn import (
     FrameClassifier,
     HiTRS,
     LayerChannels,
+    MotionPredictor,
     MultiBranchTemporalConv,
+    RecurrentDecoder,
     SkeletonGIN,
     SkeletonTransformer,
     STGCNPlusPlus,
@@ -77,6 +79,11 @@ def hitrs(**kwargs):
     return HiTRS(3, **{**sizes, **rest, **kwargs})
 
 
+def strl(**kwargs):
+    sizes = {"in_channels": 3, "width": 12, "depth": 2, "hidden_channels": 8}
+    return STRL(num_classes=4, num_layers=2, encoder_kwargs=sizes, **kwargs)
+
+
 def plain(**block_kwargs):
     return lambda: stgcn("plain", block_kwargs=block_kwargs)
 
@@ -124,6 +131,8 @@ NETWORKS = {
     "transformer, any layout": lambda: transformer(layout=None),
     "Hi-TRS": hitrs,
     "Hi-TRS, clips of any layout": lambda: hitrs(layout=None, levels=("frame", "clip")),
+    "STRL": strl,
+    "STRL, one temporal layer": lambda: strl(temporal="last", exchange=False),
     "GIN": lambda: SkeletonGIN(3, width=8, depth=2, hidden_channels=12),
 }
 
@@ -303,8 +312,8 @@ def test_an_encoder_of_frames_loses_channels_but_for_those_that_it_returns():
         assert num_parameters(small) < num_parameters(model)
         recordings = batch(encoder)
         assert_close(small(recordings).logits, silent(recordings).logits, 1e-10)
-    with pytest.raises(TypeError, match="STRL does not say"):
-        channel_groups(FrameClassifier(STRL(), 3))
+    with pytest.raises(TypeError, match=r"MotionPredictor does not say.*\(\.encoder\)"):
+        channel_groups(MotionPredictor(stgcn(), RecurrentDecoder(10, BODY)))
 
 
 def test_a_network_of_all_its_channels_is_a_copy():
