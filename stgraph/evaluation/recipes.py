@@ -13,7 +13,7 @@ from torch import nn
 from stgraph.evaluation.comparison_sets import VIEWS, ComparisonSets
 from stgraph.evaluation.fusion import FUSIONS
 from stgraph.nn import STGCN
-from stgraph.nn.models.stgcn import stgcn_channels
+from stgraph.nn.stages import stgcn_channels
 from stgraph.skeleton import PartitionStrategy, RandomEdges, SpatialConfiguration, resolve_partition
 from stgraph.tasks import fit_partition
 

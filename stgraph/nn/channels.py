@@ -153,7 +153,7 @@ def declared_by(module: nn.Module, method: str) -> Callable[[], Any] | None:
     owner = next((kind for kind in kinds if method in vars(kind)), None)
     if owner is None:
         return None
-    steps = {"__init__", "forward", "folded", "message", "aggregate", "update"}
+    steps = {"__init__", "forward", "unit", "folded", "topology", "message", "aggregate", "update"}
     strange = any(steps & vars(kind).keys() for kind in kinds[: kinds.index(owner)])
     return None if strange else getattr(module, method)
 

@@ -9,7 +9,8 @@ import torch
 
 from stgraph.nn.channels import ChannelGroup, ChannelSlice, channels_of
 from stgraph.nn.models.stgcn import STGCN
-from stgraph.nn.shrinking import cut, remade
+from stgraph.nn.remaking import remade
+from stgraph.nn.shrinking import cut
 from stgraph.skeleton import Partition
 
 Model = TypeVar("Model", bound=STGCN)
@@ -69,7 +70,8 @@ def without_types(model: Model, types: Sequence[int] | None = None) -> Model:
         if slices is None:
             raise ValueError(
                 f"the layer {type(block.spatial.conv).__name__} of unit {i} does not say where "
-                "the weights of an edge type lie (LayerChannels.types)"
+                "the weights of an edge type lie (LayerChannels.types), or has one that counts "
+                "without an edge, as AdaptiveGraphConv's biases do"
             )
         if block.spatial.adjacency is not None:
             slices += (ChannelSlice(f"{name}.adjacency"),)

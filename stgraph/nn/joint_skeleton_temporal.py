@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from stgraph.nn.channels import ChannelGroup, LayerChannels
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.ops import TemporalPlan
 
@@ -30,6 +32,7 @@ class JointSkeletonTemporalConv(MultiBranchTemporalConv):
         pool: See there.
         stride: See there.
         branch_channels: See there.
+        reduced_channels: See there.
 
     Shapes:
         - **input:** `x` (V, P, C_in), a plan of the same stride
@@ -46,6 +49,7 @@ class JointSkeletonTemporalConv(MultiBranchTemporalConv):
         pool: int = 3,
         stride: int = 1,
         branch_channels: Sequence[int] | None = None,
+        reduced_channels: Sequence[int] | None = None,
     ) -> None:
         super().__init__(
             in_channels,
@@ -55,6 +59,7 @@ class JointSkeletonTemporalConv(MultiBranchTemporalConv):
             pool,
             stride,
             branch_channels=branch_channels,
+            reduced_channels=reduced_channels,
         )
         self.fusion = nn.Parameter(torch.zeros(num_joints))
 
@@ -62,6 +67,21 @@ class JointSkeletonTemporalConv(MultiBranchTemporalConv):
         """(V, P, C_in) to (V, P', C_out)."""
         y = self.side_by_side(torch.cat([x, x.mean(dim=0, keepdim=True)]), plan)
         return self.mixed(y[:-1] + self.fusion[:, None, None] * y[-1:], plan)
+
+    def channel_slices(self) -> LayerChannels:
+        """Where its channels lie; the joint that is their mean has the same."""
+        return super().channel_slices()
+
+    def channel_groups(self) -> tuple[ChannelGroup, ...]:
+        """What each convolution reads, ``branches.i``, and the channels of all branches side by
+        side, ``branches``."""
+        return super().channel_groups()
+
+    def arguments_of(self, state: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
+        """See :meth:`MultiBranchTemporalConv.arguments_of`."""
+        arguments = super().arguments_of(state, prefix)
+        del arguments["mix"]  # it always mixes
+        return {"num_joints": self.fusion.numel(), **arguments}
 
     @torch.no_grad()
     def permute_joints(self, order: Tensor) -> None:

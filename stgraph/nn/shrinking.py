@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from stgraph.nn.channels import ChannelGroup, ChannelSlice
-from stgraph.nn.state import check_state_dict
-
-Model = TypeVar("Model", bound=nn.Module)
+from stgraph.nn.remaking import Model, remade
 
 
 def channel_groups(model: nn.Module) -> dict[str, ChannelGroup]:
@@ -21,7 +18,10 @@ def channel_groups(model: nn.Module) -> dict[str, ChannelGroup]:
         TypeError: if the network does not say.
     """
     if not hasattr(model, "channel_groups"):
-        raise TypeError(f"{type(model).__name__} does not say which channels can be left out")
+        remedy = "; give it the encoder inside (.encoder)" if hasattr(model, "encoder") else ""
+        raise TypeError(
+            f"{type(model).__name__} does not say which channels can be left out{remedy}"
+        )
     return {group.name: group for group in model.channel_groups()}  # type: ignore[operator]
 
 
@@ -80,7 +80,9 @@ def with_channels(model: Model, keep: Mapping[str, Tensor]) -> Model:
         elif not chosen[name].any():
             strongest = _strength(group, state).argmax()
             chosen[name] = torch.arange(group.size) == strongest
-    return remade(model, cut(state, groups.values(), chosen))
+    smaller = cut(state, groups.values(), chosen)
+    same = all(smaller[name].shape == value.shape for name, value in state.items())
+    return remade(model, smaller, **({} if same else model.config_of(smaller)))  # type: ignore[operator]
 
 
 def cut(
@@ -105,31 +107,23 @@ def cut(
     return out
 
 
-def remade(model: Model, state: Mapping[str, Tensor], **changes: Any) -> Model:
-    """A network of the same class that holds weights of other shapes.
-
-    Args:
-        model: An encoder with a method ``config_of``.
-        state: Its weights, cut; those that the new network does not have are left out.
-        **changes: Other arguments of the constructor to use instead of its own.
+def inner_groups(encoder: nn.Module) -> list[ChannelGroup]:
+    """The groups of an encoder inside of a network that reads what it returns: all but those of the
+    channels that it returns, which its own classifier alone would read.
 
     Raises:
-        ValueError: if the weights do not fit the new network.
+        TypeError: if the encoder does not say.
     """
-    before = model.state_dict()
-    same = all(state[name].shape == value.shape for name, value in before.items())
-    config = dict(model.config) if same else model.config_of(state)  # type: ignore[arg-type, operator]
-    config.update(changes)
-    with torch.random.fork_rng(devices=[]):  # the first weights, which are replaced at once
-        new = type(model)(**config)
-    held = {name: value for name, value in state.items() if name in new.state_dict()}
-    check_state_dict(new.state_dict(), held, f"the smaller {type(model).__name__}")
-    new.to(next(model.parameters()))
-    new.load_state_dict(held)
-    learned = {name: p.requires_grad for name, p in model.named_parameters()}
-    for name, parameter in new.named_parameters():
-        parameter.requires_grad_(learned[name])
-    return new.train(model.training)
+    groups = [
+        group
+        for group in channel_groups(encoder).values()
+        if not any(one.tensor.startswith("head.") for one in group.slices)
+    ]
+    names = {group.name for group in groups}
+    return [
+        group._replace(within=None) if group.within and group.within[0] not in names else group
+        for group in groups
+    ]
 
 
 def _checked(

@@ -6,6 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stgraph.nn.channels import (
+    ChannelGroup,
+    ChannelSlice,
+    LayerChannels,
+    channels_of,
+    group_of,
+    joined,
+)
 from stgraph.nn.temporal import TemporalConv
 from stgraph.ops import TemporalPlan, chunked_track_mean, track_mean
 
@@ -29,6 +37,7 @@ class STCAttention(nn.Module):
         num_joints: V; the spatial kernel has V taps, or V - 1 if V is even.
         temporal_kernel: Taps of the temporal kernel.
         reduction: The channel map has ``channels // reduction`` hidden units.
+        hidden_channels: Hidden units of the channel map, instead of that.
 
     Shapes:
         - **input:** `x` (V, P, C), a plan for the same poses
@@ -38,11 +47,16 @@ class STCAttention(nn.Module):
     position: Tensor
 
     def __init__(
-        self, channels: int, num_joints: int, temporal_kernel: int = 9, reduction: int = 2
+        self,
+        channels: int,
+        num_joints: int,
+        temporal_kernel: int = 9,
+        reduction: int = 2,
+        hidden_channels: int | None = None,
     ) -> None:
         super().__init__()
         kernel = num_joints - 1 + num_joints % 2
-        hidden = max(channels // reduction, 1)
+        hidden = max(channels // reduction, 1) if hidden_channels is None else hidden_channels
         self.spatial = nn.Conv1d(channels, 1, kernel, padding=kernel // 2)
         self.temporal = TemporalConv(channels, 1, temporal_kernel)
         self.squeeze = nn.Linear(channels, hidden)
@@ -73,6 +87,22 @@ class STCAttention(nn.Module):
         hidden = F.relu(self.squeeze(_track_mean(pose * gate, plan)))
         channels = 1 + torch.sigmoid(self.excite(hidden))  # [1, M, C]
         return x * (gate * channels.index_select(1, plan.track))
+
+    def channel_slices(self) -> LayerChannels:
+        """Where its channels lie: all maps are made of all channels, and multiply each, so that
+        what is zero stays zero and says nothing."""
+        maps = (ChannelSlice("spatial.weight", axis=1), ChannelSlice("squeeze.weight", axis=1))
+        temporal = channels_of(self.temporal, "temporal")
+        excite = channels_of(self.excite, "excite")
+        own = joined(maps, temporal.reads, excite.writes)
+        return LayerChannels(own, own, (), None)
+
+    def channel_groups(self) -> tuple[ChannelGroup, ...]:
+        """The hidden units of the channel map, ``squeeze``."""
+        squeeze, excite = channels_of(self.squeeze, "squeeze"), channels_of(self.excite, "excite")
+        hidden = self.squeeze.out_features
+        # its rows and not what reads them, which is zero before training
+        return group_of("squeeze", hidden, squeeze.silences, squeeze.writes, excite.reads)
 
     @torch.no_grad()
     def permute_joints(self, order: Tensor) -> None:

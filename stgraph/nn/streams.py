@@ -129,14 +129,23 @@ def stream_arguments(model: Any, state: Mapping[str, Tensor]) -> dict[str, Any]:
             shortcut = getattr(block, name, None)
             if shortcut is not None and shortcut.conv is not None and size == before:
                 block_kwargs[i][f"{name}_conv"] = True
-        if hasattr(block.spatial.conv, "arguments_of"):
-            conv_kwargs[i].update(block.spatial.conv.arguments_of(state, f"{prefix}spatial.conv."))
+        for part, own, kwargs in (
+            (block, prefix, block_kwargs[i]),
+            (block.spatial.conv, f"{prefix}spatial.conv.", conv_kwargs[i]),
+        ):
+            if hasattr(part, "arguments_of"):
+                kwargs.update(part.arguments_of(state, own))
     arguments: dict[str, Any] = {"channels": channels, "strides": list(model.strides)}
     arguments["hidden_channels"] = None if hidden == channels else hidden
-    for name, units in (("block_kwargs", block_kwargs), ("conv_kwargs", conv_kwargs)):
-        same = all(unit == units[0] for unit in units)
-        arguments[name] = (units[0] or None) if same else units
+    arguments["block_kwargs"] = of_all(block_kwargs)
+    arguments["conv_kwargs"] = of_all(conv_kwargs)
     return arguments
+
+
+def of_all(units: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """The arguments of each unit, as one where they are the same; None where there are none."""
+    same = all(unit == units[0] for unit in units)
+    return (units[0] or None) if same else units
 
 
 def each_unit(

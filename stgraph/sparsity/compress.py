@@ -6,16 +6,20 @@ import copy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stgraph.nn import (
     STGCN,
+    FrameClassifier,
+    MotionPredictor,
     STGraphConv,
     idle_types,
     living_channels,
     with_channels,
     without_types,
 )
+from stgraph.nn.remaking import remade
+from stgraph.nn.shrinking import inner_groups
 from stgraph.sparsity.assembly import SparseAssembly
 from stgraph.sparsity.edges import prune_edges
 from stgraph.sparsity.learned_edges import learned_edges
@@ -32,7 +36,8 @@ def compress(model: nn.Module) -> Any:
     saves, and arithmetic as before.
 
     Args:
-        model: An encoder, or a :class:`SparseAssembly`, each of whose members is made smaller; it
+        model: An encoder; or a :class:`SparseAssembly`, a :class:`~stgraph.nn.FrameClassifier` or a
+            :class:`~stgraph.nn.MotionPredictor`, whose encoders lose what they do not return. It
             is left as it is.
 
     Raises:
@@ -40,14 +45,33 @@ def compress(model: nn.Module) -> Any:
     """
     plain = bake_masks(copy.deepcopy(model)) if has_masks(model) else model
     if isinstance(plain, SparseAssembly):
-        return _assembly(plain)
-    smaller: Any = plain
-    if isinstance(smaller, STGCN) and smaller.layout is not None:
-        smaller = _without_idle_edges(smaller)
+        members = [_encoder_within(member) for member in plain.members]
+        return remade(plain, _states("members", nn.ModuleList(members)), members=members)
+    if isinstance(plain, FrameClassifier):
+        encoder = _encoder_within(plain.encoder)
+        return remade(plain, _states("encoder", encoder), encoder=encoder)
+    if isinstance(plain, MotionPredictor):
+        predictor = plain if plain is not model else copy.deepcopy(plain)
+        predictor.encoder = _encoder_within(predictor.encoder)
+        return predictor
+    smaller = _without_idle_edges(plain)
     return with_channels(smaller, living_channels(smaller))
 
 
-def _without_idle_edges(model: STGCN) -> STGCN:
+def _encoder_within(encoder: nn.Module) -> Any:
+    """An encoder that still returns all channels to the network around it."""
+    smaller = _without_idle_edges(encoder)
+    alive, within = living_channels(smaller), [group.name for group in inner_groups(smaller)]
+    return with_channels(smaller, {name: alive[name] for name in within})
+
+
+def _states(name: str, part: nn.Module) -> dict[str, Tensor]:
+    return {f"{name}.{key}": value for key, value in part.state_dict().items()}
+
+
+def _without_idle_edges(model: nn.Module) -> nn.Module:
+    if not isinstance(model, STGCN) or model.layout is None:
+        return model
     if not all(isinstance(block.spatial.conv, STGraphConv) for block in model.blocks):
         return model  # layers that make their edges of the data send along edges of weight zero
     used = (learned_edges(model, "compress").values != 0).any(dim=0).cpu()
@@ -56,15 +80,3 @@ def _without_idle_edges(model: STGCN) -> STGCN:
     if 0 < len(types) < smaller.num_types:
         return without_types(smaller, types)
     return smaller
-
-
-def _assembly(model: SparseAssembly) -> SparseAssembly:
-    members = [compress(member) for member in model.members]
-    config = {key: value for key, value in model.config.items() if key != "members"}
-    with torch.random.fork_rng(devices=[]):
-        new = SparseAssembly(members, **config)
-    held = {f"members.{i}.": member.state_dict() for i, member in enumerate(members)}
-    state = {k: v for k, v in model.state_dict().items() if not k.startswith("members.")}
-    state |= {prefix + k: v for prefix, part in held.items() for k, v in part.items()}
-    new.load_state_dict(state)
-    return new.to(next(model.parameters())).train(model.training)

@@ -121,7 +121,9 @@ def flops_of(network: nn.Module, batch: SkeletonGraph) -> int:
         nonlocal counted
         _, edges, _ = inputs
         index = operator.weighted_edges(edges)[0]
+        # layers that make a topology of each track multiply all of it
         few = index.size(1) * 5 <= operator.conv.num_types * out.size(0) ** 2
+        few = few and not operator.per_track
         if operator.fold and few and not edges.unrolled and out.device.type == "cpu":
             counted += 2 * index.size(1) * out.size(1) * out.size(2)
 

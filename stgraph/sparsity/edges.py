@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from stgraph.nn.remaking import remade
 from stgraph.skeleton import Partition, SkeletonGraph
 from stgraph.sparsity.learned_edges import (
     classification_loss,
     edge_parameters,
     judged,
     learned_edges,
-    rebuilt,
 )
 
 Loss = Callable[[nn.Module, SkeletonGraph], Tensor]
@@ -117,7 +117,7 @@ def _with_importance(model: Any) -> Any:
     ones = torch.ones(model.partition_of(model.layout).num_edges)
     state = {f"blocks.{i}.spatial.importance": ones for i in range(len(model.blocks))}
     changes = {"adaptive": "importance", "partition": model.partition_of(model.layout)}
-    return rebuilt(model, state, **changes)
+    return remade(model, state, **changes)
 
 
 def edge_penalty(model: nn.Module) -> Tensor:
@@ -207,7 +207,7 @@ def prune_edges(
         for i, (block, values) in enumerate(zip(network.blocks, found.values, strict=True)):
             factors = values if block.spatial.importance is None else block.spatial.importance
             state[f"blocks.{i}.spatial.importance"] = factors[kept]
-    return rebuilt(model, state, **changes)
+    return remade(model, state, **changes)
 
 
 def best_edges(edges: Partition, score: Tensor, sparsity: float, floor: int = 1) -> Tensor:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from stgraph.nn import STGCN, JointNorm
 from stgraph.nn.lanes import node_features
+from stgraph.nn.remaking import remade
 from stgraph.skeleton import SkeletonGraph
 from stgraph.sparsity.edges import EdgeScores, Loss, check_fed, edge_scores
-from stgraph.sparsity.learned_edges import check_has_edges, classification_loss, judged, rebuilt
+from stgraph.sparsity.learned_edges import check_has_edges, classification_loss, judged
 
 JOINT_SCORES = ("edges", "occlusion")
 
@@ -131,7 +132,7 @@ def prune_joints(model: nn.Module, keep: Sequence[str], *, floor: int = 1) -> An
     stay = torch.isin(whole.edge_index, torch.tensor(numbers)).all(dim=0)
     if old.blocks[0].spatial.adjacency is None:  # which joins any two of them
         check_fed(layout.joints, whole, whole.subset(stay), floor, of=numbers)
-    return rebuilt(model, _sliced(old, places, stay), joints=names, partition=whole.subset(stay))
+    return remade(model, _sliced(old, places, stay), joints=names, partition=whole.subset(stay))
 
 
 def _sliced(old: Any, places: Tensor, stay: Tensor) -> dict[str, Tensor]:

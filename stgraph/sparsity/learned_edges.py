@@ -103,47 +103,6 @@ def edge_parameters(network: Any) -> list[nn.Parameter]:
     return [parameter for parameter in found if parameter is not None]
 
 
-def rebuilt(model: nn.Module, state: dict[str, Tensor], **changes: Any) -> Any:
-    """A new network of the same class, arguments and weights, but for some.
-
-    Args:
-        model: The network.
-        state: Its weights where they differ from those of ``model``.
-        **changes: Arguments of the constructor that differ.
-
-    Raises:
-        ValueError: if the class does not take the arguments, or a weight does not fit.
-    """
-    old: Any = model
-    kind = type(model)
-    unknown = sorted(set(changes) - set(kind.config_names()))  # type: ignore[attr-defined]
-    if unknown:
-        raise ValueError(
-            f"a {kind.__name__} takes no argument {', '.join(unknown)}; give its constructor one "
-            "and pass it on to STGCN"
-        )
-    with torch.random.fork_rng(devices=[]):  # its first weights are thrown away
-        new = kind(**{**old.config, "layout": old.layout, **changes})
-    sample = next(model.parameters())
-    new.to(device=sample.device, dtype=sample.dtype)
-    before, own = model.state_dict(), new.state_dict()
-    weights = {key: state.get(key, before.get(key)) for key in own}
-    strange = [
-        key for key, value in weights.items() if value is None or value.shape != own[key].shape
-    ]
-    if strange:
-        raise ValueError(
-            f"a layer of this {kind.__name__} binds parameters to edges or joints that stgraph "
-            f"does not know ({', '.join(strange)}); use STGraphConv, or train the smaller network "
-            "from the start"
-        )
-    new.load_state_dict(weights)
-    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
-    for name, parameter in new.named_parameters():
-        parameter.requires_grad_(name not in frozen)
-    return new.train(model.training)
-
-
 @contextmanager
 def judged(model: nn.Module) -> Iterator[None]:
     """The network in eval mode; afterwards every part of it is in the mode it was in."""

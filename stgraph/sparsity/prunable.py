@@ -10,7 +10,7 @@ from typing import NamedTuple, overload
 import torch
 from torch import Tensor, nn
 
-from stgraph.nn import ChannelSlice, Shortcut, SpatialOperator, channel_groups
+from stgraph.nn import ChannelSlice, Shortcut, SpatialOperator, STCAttention, channel_groups
 
 #: Every tensor of a message-passing, temporal or attention layer inside of a block. What identifies
 #: joints, embeds the input, normalises or classifies stays whole.
@@ -166,8 +166,9 @@ def prunable_weights(
 
     By default every tensor of two or more dimensions called ``weight`` (or ``..._weight``) of the
     layers inside of blocks: graph, temporal and attention layers, multilayer perceptrons,
-    projections of shortcuts. Biases, norms, learned adjacencies, embeddings of the input and of
-    joints and the classifier stay whole.
+    projections of shortcuts. Biases, norms, learned adjacencies, AAGCN's attention to joints, poses
+    and channels (which only weighs what others make), embeddings of the input and of joints and the
+    classifier stay whole.
 
     Args:
         model: Any network.
@@ -184,11 +185,19 @@ def prunable_weights(
         if isinstance(module, Shortcut)
         for inner in module.modules()
     }
+    gating = {
+        id(inner)
+        for module in model.modules()
+        if isinstance(module, STCAttention) and include is None
+        for inner in module.modules()
+    }
     found = []
     for name, parameter in model.named_parameters():
         owner, _, leaf = name.rpartition(".")
         module = model.get_submodule(owner)
         if parameter.dim() < 2 or isinstance(module, nn.Embedding) or not fits(name):
+            continue
+        if id(module) in gating:
             continue
         found.append(
             PrunableWeight(name, module, leaf, tuple(parameter.shape), id(module) in residual)

@@ -11,7 +11,9 @@ from torch_geometric.nn import RGCNConv
 from stgraph.nn import (
     CTRGCN,
     STGCN,
+    AdaptiveGraphConv,
     CTRGraphConv,
+    DynamicGroupGraphConv,
     STGCNPlusPlus,
     idle_types,
     with_channels,
@@ -108,6 +110,24 @@ def test_a_layer_that_refines_its_topology_is_never_idle_where_that_is_learned()
     assert without_types(model, [1]).blocks[0].spatial.conv.lift_weight.size(0) == 16
 
 
+def test_groups_of_channels_go_with_their_type():
+    rest = SpatialConfiguration()(BODY)
+    rest = rest.subset(rest.edge_type != 1)
+    model = network(
+        partition=rest,
+        conv=DynamicGroupGraphConv,
+        conv_kwargs={"gate_per_group": True, "group_channels": 2},
+    )
+    for unit in model.blocks:
+        for gate in (unit.spatial.conv.alpha, unit.spatial.conv.beta):
+            torch.nn.init.uniform_(gate, 0.5, 1.0)
+    assert idle_types(model) == [1]
+    small = without_types(model)
+    assert small.blocks[0].spatial.conv.alpha.shape == (2,)
+    assert small.blocks[0].spatial.conv.mix_weight.shape == (4, 4)
+    assert_close(small(batch()), model(batch()), 1e-10)
+
+
 def test_channels_and_types_go_in_any_order():
     model = silence_type(network(), 0)
     keep = {"stage.0": torch.tensor([True, False, True, True])}
@@ -122,6 +142,8 @@ def test_what_cannot_lose_a_type_says_so():
         without_types(free)
     with pytest.raises(ValueError, match="RGCNConv of unit 0 does not say where"):
         without_types(network(conv=RGCNConv, edge_importance=False), [0])
+    with pytest.raises(ValueError, match="AdaptiveGraphConv of unit 0 does not say where"):
+        without_types(network(conv=AdaptiveGraphConv, edge_importance=False), [0])
     with pytest.raises(ValueError, match="at least one type"):
         without_types(network(), [0, 1, 2])
     with pytest.raises(ValueError, match=r"within 0\.\.\.2 \(got \[3\]\)"):

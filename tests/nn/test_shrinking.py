@@ -10,15 +10,21 @@ from torch import nn
 from torch_geometric.nn import GATv2Conv, MessagePassing
 
 from stgraph.nn import (
+    AAGCN,
     CTRGCN,
+    DGSTGCN,
     STGCN,
     STRL,
+    AdaptiveGraphConv,
     ChannelSlice,
     CTRGraphConv,
+    DynamicGroupGraphConv,
     FrameClassifier,
     HiTRS,
     LayerChannels,
+    MotionPredictor,
     MultiBranchTemporalConv,
+    RecurrentDecoder,
     SkeletonGIN,
     SkeletonTransformer,
     STGCNPlusPlus,
@@ -52,6 +58,16 @@ def ctrgcn(**kwargs):
     return CTRGCN(3, **{**sizes, **kwargs})
 
 
+def aagcn(**kwargs):
+    sizes = {"layout": BODY, "channels": [8, 8, 16], "strides": [1, 1, 2], "num_classes": 4}
+    return AAGCN(3, **{**sizes, "temporal_kernel": 5, **kwargs})
+
+
+def dgstgcn(**kwargs):
+    sizes = {"layout": BODY, "channels": [12, 12, 18], "strides": [1, 1, 2], "num_classes": 4}
+    return DGSTGCN(3, **{**sizes, "num_groups": 3, **kwargs})
+
+
 def transformer(**kwargs):
     sizes = {"layout": BODY, "width": 8, "depth": 2, "num_heads": 4, "num_classes": 4}
     return SkeletonTransformer(3, **{**sizes, "patch_size": 2, **kwargs})
@@ -61,6 +77,11 @@ def hitrs(**kwargs):
     sizes = {"layout": BODY, "width": 8, "depth": 2, "num_heads": 3, "head_channels": 4}
     rest = {"window": 3, "stride": 2, "num_classes": 4}
     return HiTRS(3, **{**sizes, **rest, **kwargs})
+
+
+def strl(**kwargs):
+    sizes = {"in_channels": 3, "width": 12, "depth": 2, "hidden_channels": 8}
+    return STRL(num_classes=4, num_layers=2, encoder_kwargs=sizes, **kwargs)
 
 
 def plain(**block_kwargs):
@@ -93,11 +114,25 @@ NETWORKS = {
     "stgcn++ without inner shortcut": lambda: plus_plus(block_kwargs={"spatial_residual": False}),
     "ctrgcn": ctrgcn,
     "ctrgcn with mix": lambda: ctrgcn(block_kwargs={"branches": {"dilations": (1, 2)}}),
+    "stgcn of adaptive layers": lambda: stgcn(conv=AdaptiveGraphConv),
+    "plain of adaptive layers": lambda: stgcn("plain", conv=AdaptiveGraphConv),
+    "stgcn of dynamic groups": lambda: stgcn(conv=DynamicGroupGraphConv, conv_kwargs={"ratio": 1}),
+    "pre-activation of dynamic groups": lambda: stgcn("preactivation", conv=DynamicGroupGraphConv),
+    "AAGCN": aagcn,
+    "AAGCN without attention to joints": lambda: aagcn(attention=False),
+    "AAGCN with branches": lambda: aagcn(block_kwargs={"branches": {"dilations": (1, 2)}}),
+    "AAGCN, any layout": lambda: aagcn(
+        layout=None, attention=False, adaptive=None, data_norm="channel"
+    ),
+    "DG-STGCN": dgstgcn,
+    "DG-STGCN, a gate for each group": lambda: dgstgcn(conv_kwargs={"gate_per_group": True}),
     "transformer": transformer,
     "transformer, head of joints": lambda: transformer(head="joints", head_channels=6),
     "transformer, any layout": lambda: transformer(layout=None),
     "Hi-TRS": hitrs,
     "Hi-TRS, clips of any layout": lambda: hitrs(layout=None, levels=("frame", "clip")),
+    "STRL": strl,
+    "STRL, one temporal layer": lambda: strl(temporal="last", exchange=False),
     "GIN": lambda: SkeletonGIN(3, width=8, depth=2, hidden_channels=12),
 }
 
@@ -277,8 +312,8 @@ def test_an_encoder_of_frames_loses_channels_but_for_those_that_it_returns():
         assert num_parameters(small) < num_parameters(model)
         recordings = batch(encoder)
         assert_close(small(recordings).logits, silent(recordings).logits, 1e-10)
-    with pytest.raises(TypeError, match="STRL does not say"):
-        channel_groups(FrameClassifier(STRL(), 3))
+    with pytest.raises(TypeError, match=r"MotionPredictor does not say.*\(\.encoder\)"):
+        channel_groups(MotionPredictor(stgcn(), RecurrentDecoder(10, BODY)))
 
 
 def test_a_network_of_all_its_channels_is_a_copy():
@@ -354,6 +389,49 @@ def test_units_have_arguments_of_their_own():
     assert [block.temporal.weight.size(1) for block in model.blocks] == [2, 3, 4]
     assert isinstance(model.blocks[0].norm1, nn.Identity)
     assert not isinstance(model.blocks[1].norm1, nn.Identity)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("AAGCN", "spatial.conv.embedding"),
+        ("AAGCN", "attention.squeeze"),
+        ("DG-STGCN", "spatial.conv.group"),
+        ("DG-STGCN", "temporal.branches"),
+    ],
+)
+def test_channels_within_a_unit_go_by_themselves(name, kind):
+    model = network(name)
+    for block in model.blocks:
+        for gate in ("alpha", "beta"):
+            if hasattr(block.spatial.conv, gate):
+                nn.init.constant_(getattr(block.spatial.conv, gate), 0.7)
+    groups = channel_groups(model)
+    names = [f"blocks.{i}.{kind}" for i in range(3)]
+    keep = {name: torch.arange(groups[name].size) % 2 == 1 for name in names}
+    silent = masked(model, keep)
+    small = with_channels(silent, keep)
+    sizes = {name: group.size for name, group in channel_groups(small).items()}
+    assert all(sizes[name] == int(keep[name].sum()) for name in names)
+    assert small.channels == model.channels
+    assert_close(small(batch(model)), silent(batch(model)), 1e-10)
+    assert not torch.allclose(silent(batch(model)), model(batch(model)))
+
+
+def test_a_fresh_network_has_no_silent_channels():
+    for name in ("AAGCN", "DG-STGCN", "AAGCN with branches"):
+        assert all(alive.all() for alive in living_channels(NETWORKS[name]()).values())
+
+
+def test_an_aagcn_of_fewer_channels_within_has_no_published_form():
+    model = aagcn(channels=[8, 8], strides=[1, 1])
+    for kind, size, argument in (
+        ("spatial.conv.embedding", 2, "embedding_channels"),
+        ("attention.squeeze", 4, "squeezed_channels"),
+    ):
+        keep = {f"blocks.{i}.{kind}": torch.arange(size) < 1 for i in range(2)}
+        with pytest.raises(ValueError, match=rf"no published AAGCN.*{argument}"):
+            to_published(with_channels(model, keep))
 
 
 def test_a_network_of_different_widths_has_no_published_form():

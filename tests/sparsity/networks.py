@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from stgraph.nn import CTRGCN, STGCN, HiTRS, SkeletonGIN, SkeletonTransformer, STGCNPlusPlus
+from stgraph.nn import (
+    AAGCN,
+    CTRGCN,
+    DGSTGCN,
+    STGCN,
+    HiTRS,
+    SkeletonGIN,
+    SkeletonTransformer,
+    STGCNPlusPlus,
+)
 from stgraph.skeleton import SkeletonLayout
 
 BODY = SkeletonLayout(
@@ -12,6 +21,8 @@ NETWORKS = {
     "STGCN": lambda: STGCN(3, 4, BODY, channels=[8, 8, 16], temporal_kernel=3),
     "STGCNPlusPlus": lambda: STGCNPlusPlus(3, 4, BODY, channels=[12, 12], strides=[1, 2]),
     "CTRGCN": lambda: CTRGCN(3, 4, BODY, channels=[16, 16], strides=[1, 2]),
+    "AAGCN": lambda: AAGCN(3, 4, BODY, channels=[16, 16], strides=[1, 2], temporal_kernel=3),
+    "DGSTGCN": lambda: DGSTGCN(3, 4, BODY, 4, channels=[16, 16], strides=[1, 2]),
     "SkeletonTransformer": lambda: SkeletonTransformer(
         3, 4, width=16, depth=2, num_heads=2, patch_size=2
     ),

@@ -14,8 +14,17 @@ def test_layers_of_blocks_are_prunable_and_nothing_else(name):
     names = [weight.name for weight in found]
     assert names
     assert all("blocks." in name for name in names)
-    unwanted = ("head", "norm", "adjacency", "importance", "joint", "embedding", "bias")
+    unwanted = ("head", "norm", "adjacency", "importance", "joint", "embedding", "bias", "position")
     assert not [name for name in names if any(word in name for word in unwanted)]
+
+
+def test_what_tells_joints_poses_and_channels_apart_in_aagcn_is_not_prunable_unless_asked_for():
+    model = NETWORKS["AAGCN"]()
+    kinds = {name.split(".", 2)[2] for name in (w.name for w in prunable_weights(model))}
+    of_layers = {f"spatial.conv.{part}weight" for part in ("", "query_", "key_")}
+    assert kinds == of_layers | {"temporal.weight", "inner.conv.weight", "shortcut.conv.weight"}
+    asked = prunable_weights(model, include=r"attention\.squeeze\.weight")
+    assert [w.name for w in asked] == [f"blocks.{i}.attention.squeeze.weight" for i in range(2)]
 
 
 def test_a_layer_of_ones_own_is_prunable_too():

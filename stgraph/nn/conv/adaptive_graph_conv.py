@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
 
+from stgraph.nn.channels import ChannelGroup, ChannelSlice, LayerChannels
 from stgraph.ops import TemporalPlan
 from stgraph.ops.temporal import pointwise
 from stgraph.ops.track import make_track_chunks, shared_topology_aggregate, track_products
@@ -31,6 +34,8 @@ class AdaptiveGraphConv(MessagePassing):
         out_channels: Size of each output node's features.
         num_types: Number K of edge types.
         reduction: Joints are compared in R = ``out_channels // reduction`` channels.
+        embedding_channels: Channels that joints are compared in, instead of R.
+        divisor: What products are divided by, instead of the number of these channels.
 
     Shapes:
         - **input:** `x` (N, F_in), `edge_index` (2, E), `edge_type` (E) in 0...K-1,
@@ -41,14 +46,23 @@ class AdaptiveGraphConv(MessagePassing):
     per_track = True
 
     def __init__(
-        self, in_channels: int, out_channels: int, num_types: int = 3, reduction: int = 4
+        self,
+        in_channels: int,
+        out_channels: int,
+        num_types: int = 3,
+        reduction: int = 4,
+        embedding_channels: int | None = None,
+        divisor: int | None = None,
     ) -> None:
         super().__init__(aggr="add", node_dim=0)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.num_types = num_types
-        self.embedding_channels = max(out_channels // reduction, 1)
-        k, r = num_types, self.embedding_channels
+        if embedding_channels is None:
+            embedding_channels = max(out_channels // reduction, 1)
+        self.embedding_channels = embedding_channels
+        self.divisor = embedding_channels if divisor is None else divisor
+        k, r = num_types, embedding_channels
         self.weight = Parameter(torch.empty(k * out_channels, in_channels))
         self.bias = Parameter(torch.empty(k * out_channels))
         self.query_weight = Parameter(torch.empty(k * r, in_channels))
@@ -85,7 +99,7 @@ class AdaptiveGraphConv(MessagePassing):
         key = linear(x, self.key_weight, self.key_bias).view(-1, r)
         sent = linear(x, self.weight).view(-1, self.out_channels)
         source, target = edge_index[0] * k + edge_type, edge_index[1] * k + edge_type
-        product = (query[target] * key[source]).mean(dim=1)
+        product = (query[target] * key[source]).sum(dim=1) / self.divisor
         if lane is not None:
             # the same pair of joints, in the same track, by the same type: one value for all poses
             lanes = int(lane.max()) + 1
@@ -127,7 +141,7 @@ class AdaptiveGraphConv(MessagePassing):
         Returns:
             [V, P, F_out].
         """
-        v, k, r = x.size(0), self.num_types, self.embedding_channels
+        v, k = x.size(0), self.num_types
         place = (edge_type, edge_index[1], edge_index[0])
         blank = x.new_zeros(k, v, v)
         adjacency = blank.index_put(place, edge_weight.to(x.dtype), accumulate=True)
@@ -136,7 +150,7 @@ class AdaptiveGraphConv(MessagePassing):
         key = pointwise(x, self.key_weight, self.key_bias)
         products = track_products(key, query, k, chunks)  # [M, K, V, V]
         poses = chunks.length[:, None, None, None].to(x.dtype)
-        adapted = self.alpha * torch.tanh(products / (r * poses))
+        adapted = self.alpha * torch.tanh(products / (self.divisor * poses))
         if edge_type.numel() < k * v * v:
             ones = x.new_ones(edge_type.numel())
             adapted = adapted * blank.index_put(place, ones, accumulate=True)
@@ -144,6 +158,38 @@ class AdaptiveGraphConv(MessagePassing):
         sums = shared_topology_aggregate(x, adjacency + adapted, chunks)
         weight = self.weight.view(k, self.out_channels, -1).transpose(0, 1).flatten(1)
         return pointwise(sums, weight, self._node_bias)
+
+    def channel_slices(self) -> LayerChannels:
+        """Where its channels lie. Types of edges cannot be cut: each has a bias that no edge
+        weighs."""
+        sent = tuple(
+            ChannelSlice(name, copies=self.num_types, step=self.out_channels)
+            for name in ("weight", "bias")
+        )
+        maps = ("weight", "query_weight", "key_weight")
+        return LayerChannels(tuple(ChannelSlice(name, axis=1) for name in maps), sent, sent, None)
+
+    def channel_groups(self) -> tuple[ChannelGroup, ...]:
+        """The channels that joints are compared in, ``embedding``, over all types of edges."""
+        r = self.embedding_channels
+        query, key = (
+            tuple(
+                ChannelSlice(f"{part}_{kind}", copies=self.num_types, step=r)
+                for kind in ("weight", "bias")
+            )
+            for part in ("query", "key")
+        )
+        return (ChannelGroup("embedding", r, key, query + key),)
+
+    def arguments_of(self, state: Mapping[str, Tensor], prefix: str) -> dict[str, int]:
+        """The constructor's numbers of channels within, for weights of other shapes.
+
+        Args:
+            state: Weights by name.
+            prefix: Before the names of this layer's own.
+        """
+        rows = state[f"{prefix}key_weight"].size(0)
+        return {"embedding_channels": rows // self.num_types, "divisor": self.divisor}
 
     @property
     def _node_bias(self) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -11,6 +12,13 @@ from torch.nn import functional as F
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import softmax
 
+from stgraph.nn.channels import (
+    ChannelGroup,
+    ChannelSlice,
+    LayerChannels,
+    Slices,
+    channels_of,
+)
 from stgraph.nn.conv.lane_mean import lane_mean
 from stgraph.nn.temporal import PoseNorm
 from stgraph.ops import TemporalPlan
@@ -45,6 +53,7 @@ class DynamicGroupGraphConv(MessagePassing):
         ratio: Channels of a group as a share of ``out_channels``; by default 1 / K.
         gate_per_group: :math:`\alpha` and :math:`\beta` for each group, instead of one for all
             (PYSKL's ``subset_wise``).
+        group_channels: Channels of a group, instead of a share.
 
     Shapes:
         - **input:** `x` (N, F_in), `edge_index` (2, E), `edge_type` (E) in 0...K-1,
@@ -61,15 +70,18 @@ class DynamicGroupGraphConv(MessagePassing):
         num_types: int = 8,
         ratio: float | None = None,
         gate_per_group: bool = False,
+        group_channels: int | None = None,
     ) -> None:
         super().__init__(aggr="add", node_dim=0)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.num_types = num_types
-        share = 1 / num_types if ratio is None else ratio
-        # a share read off published weights is a rounded quotient
-        self.group_channels = max(int(share * out_channels + 1e-6), 1)
-        k, inner = num_types, num_types * self.group_channels
+        if group_channels is None:
+            share = 1 / num_types if ratio is None else ratio
+            # a share read off published weights is a rounded quotient
+            group_channels = max(int(share * out_channels + 1e-6), 1)
+        self.group_channels = group_channels
+        k, inner = num_types, num_types * group_channels
         self.weight = Parameter(torch.empty(inner, in_channels))
         self.bias = Parameter(torch.empty(inner))
         self.norm = PoseNorm(inner)
@@ -193,6 +205,51 @@ class DynamicGroupGraphConv(MessagePassing):
         topology = self.topology(chunked_track_mean(x, chunks), adjacency, mask)
         sent = F.relu(self.norm(pointwise(x, self.weight, self.bias)))
         return pointwise(topology_aggregate(sent, topology, chunks), self.mix_weight, self.mix_bias)
+
+    def channel_slices(self) -> LayerChannels:
+        """Where its channels and types of edges lie."""
+        r = self.group_channels
+        writes = (ChannelSlice("mix_weight"), ChannelSlice("mix_bias"))
+        maps = ("weight", "query_weight", "key_weight")
+        types = [one._replace(width=r) for one in (*self._made(), *self._compared())]
+        types.append(ChannelSlice("mix_weight", axis=1, width=r))
+        if self.alpha.numel() > 1:
+            types += [ChannelSlice("alpha"), ChannelSlice("beta")]
+        reads = tuple(ChannelSlice(name, axis=1) for name in maps)
+        return LayerChannels(reads, writes, writes, tuple(types))
+
+    def channel_groups(self) -> tuple[ChannelGroup, ...]:
+        """The channels of a group of its own, ``group``, over all of them.
+
+        What a channel sends is zero where its norm is, but joints are compared in it, too.
+        """
+        k, r = self.num_types, self.group_channels
+        every = (*self._made(), *self._compared(), ChannelSlice("mix_weight", axis=1))
+        spread = {one: one._replace(copies=k, step=r) for one in every}
+        silences = channels_of(self.norm, "norm").silences
+        silences += (ChannelSlice("key_weight"), ChannelSlice("key_bias"))
+        gates = tuple(spread[one] for one in silences)
+        return (ChannelGroup("group", r, gates, tuple(spread.values())),)
+
+    def arguments_of(self, state: Mapping[str, Tensor], prefix: str) -> dict[str, int]:
+        """The constructor's numbers of channels within, for weights of other shapes.
+
+        Args:
+            state: Weights by name.
+            prefix: Before the names of this layer's own.
+        """
+        return {"group_channels": state[f"{prefix}weight"].size(0) // self.num_types}
+
+    def _made(self) -> Slices:
+        """Where the channels that are sent are made and normed, group by group."""
+        norm = channels_of(self.norm, "norm").writes or ()
+        return (ChannelSlice("weight"), ChannelSlice("bias"), *norm)
+
+    @staticmethod
+    def _compared() -> Slices:
+        """Where the channels that joints are compared in are made."""
+        names = ("query_weight", "query_bias", "key_weight", "key_bias")
+        return tuple(ChannelSlice(name) for name in names)
 
     def __repr__(self) -> str:
         return (

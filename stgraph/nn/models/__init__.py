@@ -11,10 +11,12 @@ from stgraph.nn.models.node_decoder import NodeDecoder
 from stgraph.nn.models.recurrent_decoder import RecurrentDecoder
 from stgraph.nn.models.skeleton_gin import SkeletonGIN
 from stgraph.nn.models.skeleton_transformer import SkeletonTransformer
-from stgraph.nn.models.stgcn import STGCN, NodeEmbeddings, stage_channels, stgcn_channels
+from stgraph.nn.models.stgcn import STGCN
 from stgraph.nn.models.stgcn_plus_plus import STGCNPlusPlus
 from stgraph.nn.models.strl import STRL
 from stgraph.nn.models.token_decoder import TokenDecoder
+from stgraph.nn.node_embeddings import NodeEmbeddings
+from stgraph.nn.stages import stage_channels, stgcn_channels
 
 __all__ = [
     "STGCN",

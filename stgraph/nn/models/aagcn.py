@@ -10,8 +10,10 @@ from torch import nn
 
 from stgraph.nn.blocks import AAGCNBlock
 from stgraph.nn.conv import AdaptiveGraphConv
-from stgraph.nn.models.stgcn import STGCN, stage_channels
+from stgraph.nn.models.stgcn import STGCN
 from stgraph.nn.spatial import ConvFactory
+from stgraph.nn.stages import stage_channels
+from stgraph.nn.streams import each_unit
 from stgraph.nn.temporal import TemporalConv
 from stgraph.skeleton import Partition, PartitionStrategy, SkeletonLayout, resolve_layout
 
@@ -51,8 +53,9 @@ class AAGCN(STGCN):
         first_residual: A shortcut also in the first unit (as where it does not widen the input).
         as_published: See :class:`STGCN`.
         fold: Use the folded path where the layer has one.
-        block_kwargs: Further arguments of :class:`AAGCNBlock`.
-        conv_kwargs: Further arguments of the layers.
+        block_kwargs: Further arguments of :class:`AAGCNBlock`, or a list with those of each unit.
+        conv_kwargs: Further arguments of the layers, or a list with those of each unit.
+        hidden_channels: See :class:`STGCN`.
 
     Raises:
         ValueError: if attention to joints is asked for without a layout.
@@ -81,8 +84,9 @@ class AAGCN(STGCN):
         first_residual: bool = False,
         as_published: bool = False,
         fold: bool = True,
-        block_kwargs: dict[str, Any] | None = None,
-        conv_kwargs: dict[str, Any] | None = None,
+        block_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        conv_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        hidden_channels: Sequence[int] | None = None,
     ) -> None:
         config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         if channels is None:
@@ -96,6 +100,7 @@ class AAGCN(STGCN):
                     "attention=False"
                 )
             attended = resolve_layout(layout).num_joints
+        of_block = each_unit(block_kwargs, len(channels), "block_kwargs")
         super().__init__(
             in_channels,
             num_classes,
@@ -115,8 +120,9 @@ class AAGCN(STGCN):
             first_residual=first_residual,
             as_published=as_published,
             fold=fold,
-            block_kwargs={"attended_joints": attended, **(block_kwargs or {})},
+            block_kwargs=[{"attended_joints": attended, **own} for own in of_block],
             conv_kwargs=conv_kwargs,
+            hidden_channels=hidden_channels,
         )
         self.config = config
         self.reset_parameters()

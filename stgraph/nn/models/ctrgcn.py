@@ -9,9 +9,10 @@ from typing import Any
 from torch import nn
 
 from stgraph.nn.conv import CTRGraphConv
-from stgraph.nn.models.stgcn import STGCN, stage_channels
+from stgraph.nn.models.stgcn import STGCN
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
 from stgraph.nn.spatial import ConvFactory
+from stgraph.nn.stages import stage_channels
 from stgraph.nn.streams import each_unit
 from stgraph.nn.temporal import TemporalConv
 from stgraph.skeleton import Partition, PartitionStrategy, SkeletonLayout

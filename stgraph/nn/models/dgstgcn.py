@@ -10,8 +10,10 @@ from torch import nn
 
 from stgraph.nn.blocks import DGSTGCNBlock
 from stgraph.nn.conv import DynamicGroupGraphConv
-from stgraph.nn.models.stgcn import STGCN, stage_channels
+from stgraph.nn.models.stgcn import STGCN
 from stgraph.nn.spatial import ConvFactory
+from stgraph.nn.stages import stage_channels
+from stgraph.nn.streams import each_unit
 from stgraph.skeleton import Partition, SkeletonLayout, resolve_layout
 
 #: Mean and deviation of the adjacency that PYSKL's configurations start from.
@@ -46,8 +48,9 @@ class DGSTGCN(STGCN):
         first_residual: A shortcut also in the first unit (as where it does not widen the input).
         as_published: See :class:`STGCN`.
         fold: Use the folded path where the layer has one.
-        block_kwargs: Further arguments of :class:`DGSTGCNBlock`.
-        conv_kwargs: Further arguments of the layers.
+        block_kwargs: Further arguments of :class:`DGSTGCNBlock`, or a list with those of each unit.
+        conv_kwargs: Further arguments of the layers, or a list with those of each unit.
+        hidden_channels: See :class:`STGCN`.
 
     Raises:
         ValueError: if there is no layout.
@@ -73,8 +76,9 @@ class DGSTGCN(STGCN):
         first_residual: bool = False,
         as_published: bool = False,
         fold: bool = True,
-        block_kwargs: dict[str, Any] | None = None,
-        conv_kwargs: dict[str, Any] | None = None,
+        block_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        conv_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        hidden_channels: Sequence[int] | None = None,
     ) -> None:
         config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         if layout is None:
@@ -83,7 +87,10 @@ class DGSTGCN(STGCN):
             channels, staged = stage_channels(width, num_stages, inflate_stages, down_stages)
             strides = staged if strides is None else strides
         joints = resolve_layout(layout).num_joints
-        branches = {"num_joints": joints, **(block_kwargs or {}).get("branches", {})}
+        of_block = [
+            {**own, "branches": {"num_joints": joints, **own.get("branches", {})}}
+            for own in each_unit(block_kwargs, len(channels), "block_kwargs")
+        ]
         every_pair = torch.full((num_groups, joints, joints), START_MEAN)
         super().__init__(
             in_channels,
@@ -103,8 +110,9 @@ class DGSTGCN(STGCN):
             first_residual=first_residual,
             as_published=as_published,
             fold=fold,
-            block_kwargs={**(block_kwargs or {}), "branches": branches},
+            block_kwargs=of_block,
             conv_kwargs=conv_kwargs,
+            hidden_channels=hidden_channels,
         )
         self.config = config
         self.reset_parameters()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from stgraph.nn.channels import ChannelGroup, prefixed_groups
 from stgraph.nn.pose_embeddings import embed_poses, pose_channels
 from stgraph.nn.pretrained import PretrainedMixin
-from stgraph.nn.shrinking import channel_groups
+from stgraph.nn.shrinking import inner_groups
 from stgraph.skeleton import SkeletonGraph
 
 
@@ -116,15 +116,7 @@ class FrameClassifier(PretrainedMixin, nn.Module):
         Raises:
             TypeError: if the encoder does not say.
         """
-        # what a classifier of recordings reads, the classifier of frames reads, too
-        groups = [
-            group
-            for group in channel_groups(self.encoder).values()
-            if not any(one.tensor.startswith("head.") for one in group.slices)
-        ]
-        names = {group.name for group in groups}
-        free = [g if g.within and g.within[0] in names else g._replace(within=None) for g in groups]
-        return prefixed_groups(free, "encoder.")
+        return prefixed_groups(inner_groups(self.encoder), "encoder.")
 
     def config_of(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """Arguments of the network that such weights, of fewer channels, belong to."""

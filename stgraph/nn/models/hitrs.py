@@ -21,7 +21,7 @@ from stgraph.nn.hierarchy import (
 )
 from stgraph.nn.hierarchy_levels import HierarchyLevels, zero_ends
 from stgraph.nn.lanes import node_features
-from stgraph.nn.models.stgcn import NodeEmbeddings
+from stgraph.nn.node_embeddings import NodeEmbeddings
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.tokens import Tokens, check_batch, check_joints, distinct_layouts, make_tokens
 from stgraph.ops import (

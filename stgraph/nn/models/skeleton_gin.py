@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stgraph.nn.channels import ChannelGroup, groups_within
 from stgraph.nn.lanes import make_lanes, node_features
-from stgraph.nn.models.stgcn import NodeEmbeddings
+from stgraph.nn.node_embeddings import NodeEmbeddings
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan
 from stgraph.nn.pose_layers import POSE_LAYERS, GATLayer, GCNLayer, GINLayer
 from stgraph.nn.pretrained import PretrainedMixin

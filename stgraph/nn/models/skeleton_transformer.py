@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stgraph.nn.channels import ChannelGroup, channels_of, group_of, groups_within
-from stgraph.nn.models.stgcn import NodeEmbeddings
+from stgraph.nn.node_embeddings import NodeEmbeddings
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.token_embedding import PlaceEmbedding, TokenEmbedding
 from stgraph.nn.tokens import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +17,16 @@ from stgraph.nn.blocks import (
     STGCNBlock,
     STGCNPlusPlusBlock,
 )
+from stgraph.nn.bound_edges import BoundEdges
 from stgraph.nn.channels import ChannelGroup
 from stgraph.nn.data_norm import JointNorm, make_data_norm
-from stgraph.nn.kept_joints import columns_of, kept_joints
+from stgraph.nn.kept_joints import kept_joints
 from stgraph.nn.lanes import node_features
+from stgraph.nn.node_embeddings import NodeEmbeddings
 from stgraph.nn.plan import EncoderPlan, make_encoder_plan, plan_steps
 from stgraph.nn.pretrained import PretrainedMixin
 from stgraph.nn.spatial import ConvFactory, SpatialOperator, make_conv
+from stgraph.nn.stages import stgcn_channels
 from stgraph.nn.streams import each_unit, stream_arguments, stream_groups
 from stgraph.nn.tokens import check_batch
 from stgraph.ops import pool_poses
@@ -44,60 +47,6 @@ BLOCKS: dict[str, type[nn.Module]] = {
 }
 # those that can do without a shortcut, as the first unit does
 SHORTCUT_BLOCKS = (STGCNBlock, STGCNPlusPlusBlock, AAGCNBlock, DGSTGCNBlock)
-
-
-class NodeEmbeddings(NamedTuple):
-    """Node embeddings of a batch, after the strides of the encoder.
-
-    Attributes:
-        x: [P', V, D] (mixed layouts: [N', D]).
-        pose: Pose of the batch that each one stands for, int64 [P'] (mixed layouts: node, [N']).
-        pose_batch: Recording of each, int64 [P'].
-        joint: Joint of the encoder's layout in each of V columns, int64 [V]; None: all of them.
-    """
-
-    x: Tensor
-    pose: Tensor
-    pose_batch: Tensor
-    joint: Tensor | None = None
-
-
-def stgcn_channels(width: int = 64, depth: int = 9) -> list[int]:
-    """Output channels of each unit.
-
-    Args:
-        width: Channels of the first unit.
-        depth: 9: the ten units of Yan et al. and of Nagy et al. (the first, "+1", makes
-            ``width`` channels of the coordinates); 12: the eleven units of the list that the
-            report prints for its deeper network.
-
-    Raises:
-        ValueError: for another depth; give ``channels`` instead.
-    """
-    if depth == 9:
-        return [width] * 4 + [2 * width] * 3 + [4 * width] * 3
-    if depth == 12:
-        return [width] * 5 + [2 * width] * 4 + [4 * width] * 2
-    raise ValueError(f"'depth' is 9 or 12 (got {depth}); give a list of 'channels' instead")
-
-
-def stage_channels(
-    width: int = 64,
-    num_stages: int = 10,
-    inflate_stages: Sequence[int] = (5, 8),
-    down_stages: Sequence[int] = (5, 8),
-) -> tuple[list[int], list[int]]:
-    """Channels and strides of each unit in PYSKL's terms.
-
-    Args:
-        width: Channels of the first unit.
-        num_stages: Number of units.
-        inflate_stages: Units that double the channels, counted from 1.
-        down_stages: Units of stride 2, counted from 1.
-    """
-    stages = range(1, num_stages + 1)
-    channels = [width * 2 ** sum(1 < i <= stage for i in inflate_stages) for stage in stages]
-    return channels, [2 if stage > 1 and stage in down_stages else 1 for stage in stages]
 
 
 class STGCN(PretrainedMixin, nn.Module):
@@ -211,14 +160,11 @@ class STGCN(PretrainedMixin, nn.Module):
                 "there for published networks, set as_published=True"
             )
         self.register_buffer("kept", kept_joints(self.layout, joints), persistent=False)
-        self._partitions: dict[SkeletonLayout, Partition] = {}
-        own: Partition | None = None
-        if self.layout is not None:
-            fixed = partition if isinstance(partition, Partition) else None
-            own = self._bind(fixed or self.partition_of(self.layout))
-            self.num_types = own.num_types
-        else:
-            self.num_types = self.partition_of(resolve_layout("kinect_v2_25")).num_types
+        fixed = partition if isinstance(partition, Partition) else None
+        self._edges = BoundEdges(self.layout, self.strategy, self.kept, fixed)
+        own = self._edges.inside
+        known = self.layout or resolve_layout("kinect_v2_25")
+        self.num_types = self.partition_of(known).num_types
         channels = list(channels or stgcn_channels(width, depth))
         if strides is None:
             before = [channels[0], *channels]
@@ -269,17 +215,6 @@ class STGCN(PretrainedMixin, nn.Module):
                 nn.Dropout(head_dropout), nn.Linear(self.out_channels, num_classes)
             )
 
-    def _bind(self, partition: Partition) -> Partition:
-        """Keeps the edges of the own layout, and returns those that the blocks see."""
-        assert self.layout is not None
-        if self.kept is None:
-            self._inside = self._partitions[self.layout] = partition
-        else:
-            ends = torch.isin(partition.edge_index, self.kept.cpu())
-            self._partitions[self.layout] = partition.subset(ends.all(dim=0))
-            self._inside = partition.among(self.kept.cpu())
-        return self._inside
-
     # --- a batch ---
     def partition_of(self, layout: SkeletonLayout) -> Partition:
         """The labelled edges that the network uses on a layout, by the joint numbers of it.
@@ -287,31 +222,7 @@ class STGCN(PretrainedMixin, nn.Module):
         Raises:
             ValueError: if the network is bound to a layout of other joints, or in another order.
         """
-        if layout not in self._partitions:
-            if self.layout is not None and self.layout in self._partitions:
-                conflict = self.layout.joint_conflict(layout)
-                if conflict is not None:
-                    columns = self._columns(layout)
-                    if columns is None:
-                        raise ValueError(
-                            f"this {type(self).__name__} is bound to layout {self.layout.name!r} "
-                            f"and got {layout.name!r} ({conflict}); convert the recordings, or "
-                            "build it with layout=None for any layout"
-                        )
-                    self._partitions[layout] = self._inside.among(columns.argsort())
-                    return self._partitions[layout]
-                # recordings read under a variant's name share the joints of the bound layout
-                self._partitions[layout] = self._partitions[self.layout]
-                return self._partitions[layout]
-            assert self.strategy is not None
-            self._partitions[layout] = self.strategy(layout)
-        return self._partitions[layout]
-
-    def _columns(self, layout: SkeletonLayout) -> Tensor | None:
-        """Where the joints that are looked at are in a recording; None for all in their order."""
-        if self.kept is None or self.layout is None:
-            return None
-        return columns_of(self.layout, self.kept.cpu(), layout)
+        return self._edges.of(layout, type(self).__name__)
 
     def unpack(self, batch: SkeletonGraph) -> tuple[Tensor, EncoderPlan]:
         """The tensors of a batch that :meth:`core` takes: features [V, P, C] and a plan."""
@@ -330,7 +241,7 @@ class STGCN(PretrainedMixin, nn.Module):
             return x[nodes][None], plan
         plan = make_encoder_plan(
             batch,
-            partitions[distinct[0]] if self.layout is None else self._inside,
+            self._edges.inside or partitions[distinct[0]],
             self.plan_steps,
             self.reach,
             chunk=self.chunks,
@@ -339,7 +250,7 @@ class STGCN(PretrainedMixin, nn.Module):
         x = x.view(-1, batch.num_joints, x.size(1)).transpose(0, 1)
         if self.kept is None:
             return x.contiguous(), plan
-        columns, *others = [self._columns(layout) for layout in distinct]
+        columns, *others = [self._edges.columns(layout) for layout in distinct]
         assert columns is not None
         if any(other is None or not torch.equal(columns, other) for other in others):
             names = ", ".join(layout.name for layout in distinct)
@@ -427,8 +338,8 @@ class STGCN(PretrainedMixin, nn.Module):
             return self
         layout = self.layout.permute(perm)
         order = torch.as_tensor(list(perm))
-        partition = self._partitions[self.layout].among(order)
-        self.layout, self._partitions = layout, {}
+        partition = self.partition_of(self.layout).among(order)
+        self.layout = layout
         self.config["layout"] = layout
         if "partition" in self.config:
             self.config["partition"] = partition
@@ -437,7 +348,7 @@ class STGCN(PretrainedMixin, nn.Module):
             self.kept = torch.isin(order, inside).nonzero().flatten().to(self.kept.device)
             # from here on in terms of the joints that are looked at
             order = torch.searchsorted(inside, order[self.kept.cpu()])
-        self._bind(partition)
+        self._edges = BoundEdges(layout, self.strategy, self.kept, partition)
         if isinstance(self.data_norm, JointNorm):
             self.data_norm.permute_joints(order)
         for block in self.blocks:

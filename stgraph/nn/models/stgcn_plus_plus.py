@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from stgraph.nn.models.stgcn import STGCN, stage_channels
+from stgraph.nn.models.stgcn import STGCN
 from stgraph.nn.spatial import ConvFactory
+from stgraph.nn.stages import stage_channels
 from stgraph.skeleton import Partition, PartitionStrategy, SkeletonLayout
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stgraph.nn.channels import ChannelGroup, groups_within
 from stgraph.nn.lanes import make_lanes
 from stgraph.nn.models.skeleton_gin import SkeletonGIN
-from stgraph.nn.models.stgcn import NodeEmbeddings
 from stgraph.nn.multi_branch import MultiBranchTemporalConv
+from stgraph.nn.node_embeddings import NodeEmbeddings
 from stgraph.nn.plan import EncoderPlan
 from stgraph.nn.pretrained import PretrainedMixin
+from stgraph.nn.streams import each_unit, of_all
 from stgraph.nn.temporal import PoseNorm
 from stgraph.nn.token_embedding import sinusoids
 from stgraph.ops import pool_poses
@@ -69,7 +71,10 @@ class STRL(PretrainedMixin, nn.Module):
         exchange: Whether persons of a frame exchange what they were a layer before.
         dropout: Dropout of the input's features, in place of the encoder's.
         head_dropout: Dropout before the classifier.
-        encoder_kwargs: Of a fresh encoder; also says how to build one when loading.
+        encoder_kwargs: Of a fresh encoder, or a list with those of each layer's; also says how to
+            build them when loading.
+        temporal_kwargs: Further arguments of the temporal convolutions, or a list with those of
+            each layer.
 
     Shapes:
         - **input:** a batch of B recordings
@@ -90,12 +95,26 @@ class STRL(PretrainedMixin, nn.Module):
         exchange: bool = True,
         dropout: float = 0.0,
         head_dropout: float = 0.0,
-        encoder_kwargs: dict[str, Any] | None = None,
+        encoder_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
+        temporal_kwargs: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         if temporal not in TEMPORAL:
             raise ValueError(f"unknown temporal {temporal!r}; known are {', '.join(TEMPORAL)}")
-        encoder = SkeletonGIN(**(encoder_kwargs or {})) if encoder is None else encoder
+        # a copy each: norms that every layer shared would remember no layer's statistics
+        if encoder is None and isinstance(encoder_kwargs, Sequence):
+            of_encoder = each_unit(encoder_kwargs, num_layers, "encoder_kwargs")
+            encoders = [SkeletonGIN(**own) for own in of_encoder]
+        else:
+            first = SkeletonGIN(**(encoder_kwargs or {})) if encoder is None else encoder  # type: ignore[arg-type]
+            encoders = [copy.deepcopy(first) for _ in range(num_layers)]
+        width = encoders[0].out_channels
+        if any(one.out_channels != width for one in encoders):
+            raise ValueError(
+                f"the encoders of all layers are as wide as the first, {width} (got "
+                f"{[one.out_channels for one in encoders]})"
+            )
+        of_temporal = each_unit(temporal_kwargs, num_layers, "temporal_kwargs")
         self.config = {
             "encoder": None,
             "num_classes": num_classes,
@@ -104,14 +123,13 @@ class STRL(PretrainedMixin, nn.Module):
             "exchange": exchange,
             "dropout": dropout,
             "head_dropout": head_dropout,
-            "encoder_kwargs": dict(encoder.config),
+            "encoder_kwargs": of_all([dict(one.config) for one in encoders]),
+            "temporal_kwargs": temporal_kwargs,
         }
-        width = encoder.out_channels
         self.num_classes = num_classes
-        self.in_channels, self.out_channels = encoder.in_channels, width
+        self.in_channels, self.out_channels = encoders[0].in_channels, width
         self.exchange = exchange
-        # a copy each: norms that every layer shared would remember no layer's statistics
-        self.encoders = nn.ModuleList(copy.deepcopy(encoder) for _ in range(num_layers))
+        self.encoders = nn.ModuleList(encoders)
         for i, one in enumerate(self.encoders):
             one.dropout = nn.Dropout(dropout)  # type: ignore[assignment]
             if i:
@@ -121,7 +139,7 @@ class STRL(PretrainedMixin, nn.Module):
         self.norms = nn.ModuleList(PoseNorm(width) for _ in range(num_layers))
         looks = {"layer": range(num_layers), "last": [num_layers - 1], "none": []}[temporal]
         self.temporals = nn.ModuleDict(
-            {str(i): MultiBranchTemporalConv(width, width) for i in looks}
+            {str(i): MultiBranchTemporalConv(width, width, **of_temporal[i]) for i in looks}
         )
         self.temporal_norms = nn.ModuleDict({str(i): PoseNorm(width) for i in looks})
         self.reach = max([0, *(getattr(module, "reach", 0) for module in self.temporals.modules())])
@@ -221,11 +239,35 @@ class STRL(PretrainedMixin, nn.Module):
             out.append(layer)
         return out
 
+    def channel_groups(self) -> list[ChannelGroup]:
+        """Channels within the MLPs of the encoders and within the temporal convolutions; those that
+        go from layer to layer carry what joints were, and stay. See
+        :func:`~stgraph.nn.with_channels`."""
+        names = [f"encoders.{i}" for i in range(len(self.encoders))]
+        names += [f"temporals.{i}" for i in self.temporals]
+        return list(groups_within(self, *names))
+
+    def config_of(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Arguments of the network that such weights, of fewer channels, belong to."""
+        of_temporal = each_unit(
+            self.config["temporal_kwargs"], len(self.encoders), "temporal_kwargs"
+        )
+        of_encoder = []
+        for i, encoder in enumerate(self.encoders):
+            prefix = f"encoders.{i}."
+            own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
+            of_encoder.append(encoder.config_of(own))  # type: ignore[operator]
+        for key, temporal in self.temporals.items():
+            own = temporal.arguments_of(state, f"temporals.{key}.")  # type: ignore[operator]
+            of_temporal[int(key)].update(own)
+        changes = {"encoder_kwargs": of_all(of_encoder), "temporal_kwargs": of_all(of_temporal)}
+        return {**self.config, **changes}
+
     def permute_joints(self, perm: Sequence[int]) -> STRL:
         """The same network for a layout in another order: nothing is bound to joints."""
         for one in self.encoders:
             one.permute_joints(perm)  # type: ignore[operator]
-        self.config["encoder_kwargs"] = dict(self.encoder.config)
+        self.config["encoder_kwargs"] = of_all([dict(one.config) for one in self.encoders])  # type: ignore[arg-type]
         return self
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,6 +67,7 @@ class PYSKLAAGCN(PYSKL):
         start = model.partition_of(model.layout).dense().transpose(1, 2)
         out = [fixed(f"{prefix}A", start), *data_norm_weights(model, f"{prefix}data_bn")]
         for i, block in enumerate(model.blocks):
+            _check_published_sizes(block)
             ours, theirs = f"blocks.{i}.spatial", f"{prefix}gcn.{i}.gcn"
             conv = f"{ours}.conv"
             out.append(adjacency(f"{ours}.adjacency", f"{theirs}.A", source_first=True))
@@ -96,6 +98,20 @@ def _reduction(channels: Sequence[int], embedded: Sequence[int]) -> int:
     fits = range(1, max(channels) + 1)
     pairs = list(zip(channels, embedded, strict=True))
     return next((r for r in fits if all(max(c // r, 1) == e for c, e in pairs)), 4)
+
+
+def _check_published_sizes(block: Any) -> None:
+    """Refuses widths within a unit that follow from those of no published one."""
+    layer, attention = block.spatial.conv, block.attention
+    own = [] if layer.divisor == layer.embedding_channels else ["embedding_channels"]
+    if attention is not None:
+        hidden, channels = attention.squeeze.weight.shape
+        own += [] if hidden == max(channels // 2, 1) else ["squeezed_channels"]
+    if own:
+        raise ValueError(
+            "no published AAGCN has units of such widths within (this one was built with "
+            f"{', '.join(own)}); save_pretrained keeps it"
+        )
 
 
 def _published_order(ours: str, position: Tensor) -> Weight:

@@ -187,6 +187,10 @@ def test_what_does_not_fit_is_said():
         gin()(random_skeleton_graph(BODY, [2], num_dims=2))
     with pytest.raises(ValueError, match="bound to layout 'body' and got 'hand'"):
         gin(layout=BODY)(random_skeleton_graph(HAND, [2]))
+    with pytest.raises(ValueError, match=r"as wide as the first, 8 \(got \[8, 4\]\)"):
+        STRL(num_layers=2, encoder_kwargs=[{"width": 8}, {"width": 4}])
+    with pytest.raises(ValueError, match="'encoder_kwargs' for each of 2 units"):
+        STRL(num_layers=2, encoder_kwargs=[{}])
     with pytest.raises(ValueError, match="unknown temporal 'never'; known are layer, last"):
         strl(temporal="never")
 
