@@ -15,8 +15,8 @@ from typing import Any
 from stgraph.cli.parsing import UsageError, make_parser
 
 COMMANDS = {
-    "fit": "train a recogniser from a recipe",
-    "test": "measure a trained recogniser on labelled recordings",
+    "fit": "train a recogniser or a detector from a recipe",
+    "test": "measure what was trained on labelled recordings",
     "predict": "recognise what happens in files",
     "pretrain": "learn an encoder without labels",
     "evaluate": "measure what a pre-trained encoder knows",

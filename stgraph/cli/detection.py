@@ -17,7 +17,7 @@ IOU = (0.1, 0.3, 0.5)
 
 
 def check_task(kind: TaskOptions, training: TrainingOptions) -> None:
-    """Refuses options of another task.
+    """Refuses options of another task, and shares of nothing.
 
     Raises:
         ValueError: if there is one.
@@ -34,6 +34,9 @@ def check_task(kind: TaskOptions, training: TrainingOptions) -> None:
         )
     if training.ema_decay is not None:
         raise ValueError("--ema_decay is for --task recognition; leave it out for detection")
+    for name in ("background_weight", "frame_share"):
+        if not getattr(kind, name):
+            raise ValueError(f"expected --{name} above 0 (got 0)")
 
 
 def input_of_detector(seen: InputOptions) -> InputOptions:

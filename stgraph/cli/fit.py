@@ -238,8 +238,10 @@ def _say_what(
     if empty:
         say(f"        {count(empty, 'training recording')} without a pose left out")
     encoder = network.encoder if detects else network
-    what = f"{type(encoder).__name__}{', a class or background a frame' if detects else ''}"
-    say(f"model   {what}, {net.partition} partition, width {net.width}, {number:,} parameters")
+    what = type(encoder).__name__ + ", a class or background a frame" * detects
+    if "partition" in getattr(encoder, "config", {}):
+        what += f", {net.partition} partition"
+    say(f"model   {what}, width {net.width}, {number:,} parameters")
     say(f"input   {stream} stream, {layout.name if layout is not None else 'any layout'}")
     steps = count(module.batches_per_epoch, "step")
     say(f"run     {count(training.epochs, 'epoch')} of {steps}, in {out}")

@@ -16,7 +16,8 @@ def find_network(name: str) -> Any:
     """
     import stgraph.nn
 
-    found = [getattr(stgraph.nn, each) for each in stgraph.nn.__all__]
+    of_frames = stgraph.nn.frame_networks  # they classify, but no recordings
+    found = [getattr(stgraph.nn, n) for n in stgraph.nn.__all__ if n not in of_frames]
     known = {
         each.__name__.lower(): each
         for each in found
