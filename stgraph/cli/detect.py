@@ -17,7 +17,7 @@ become actions with a begin, an end and a confidence. Recordings may be hours lo
 looked at piece by piece. Files are read as stgraph predict reads them."""
 
 EXAMPLES = """  stgraph detect joints_s06_e01.txt --model runs/NAME/model
-  stgraph detect *.txt --model runs/NAME/model --out actions.csv
+  stgraph detect *.txt --model runs/NAME/model --out actions.csv --sure 0.3
   stgraph detect clip.txt --model runs/NAME/model --pictures pictures/
   stgraph detect clip.txt --model runs/NAME/model --threshold '[0.3]' --nms 0.3"""
 
@@ -33,6 +33,7 @@ class DetectOptions:
             file of PKU-MMD)
         out: CSV file for the actions
         pictures: folder for a timeline of each recording
+        sure: leave out actions that are less sure than this, 0 to 1
         chunk: frames to look at together; changes memory, no figure
     """
 
@@ -41,6 +42,7 @@ class DetectOptions:
     labels: str | None = None
     out: str | None = None
     pictures: str | None = None
+    sure: float = 0.0
     chunk: int = 512
 
 
@@ -83,6 +85,8 @@ def run(config: Any) -> None:
             check_out_folder(config.pictures)
         if config.chunk < 1:
             raise ValueError(f"expected --chunk of at least 1 (got {config.chunk})")
+        if not 0 <= config.sure <= 1:
+            raise ValueError(f"expected --sure in 0...1 (got {config.sure})")
     task = load_detection(config.model)
     with choosing("detect"):
         finder = _finder(task.finder, config)
@@ -93,6 +97,7 @@ def run(config: Any) -> None:
             continue
         scores = score_frames(task, graph, config.chunk)
         segments = finder(scores.frame, scores.probability)
+        segments = segments.take((segments.confidence >= config.sure).nonzero().flatten())
         found.append((path, graph, segments))
         say(_listed(path, graph, segments, task.class_names))
         if config.pictures is not None:

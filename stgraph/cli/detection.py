@@ -147,12 +147,15 @@ def choose_and_save_finder(task: Any, val: Any, folder: Path | None, facts: dict
         return
     found = detect(task, val)
     classes = task.num_classes
-    task.finder = choose_finder(found, iou=IOU, num_classes=classes)
+    task.finder = choose_finder(found, iou=IOU, num_classes=classes, by=("map_a", "f1"))
     figures = detection_figures(found, task.finder, IOU, classes)
-    reached = "/".join(share(figures[f"map_a@{iou:g}"]) for iou in IOU)
     at = "/".join(f"{iou:g}" for iou in IOU)
+    reached = [
+        f"{title} {'/'.join(share(figures[f'{name}@{iou:g}']) for iou in IOU)}"
+        for name, title in (("map_a", "mAP_a"), ("f1", "F1"))
+    ]
     say(f"finder  {describe_finder(task.finder)}")
-    say(f"        chosen by validation: mAP_a {reached} at IoU {at}")
+    say(f"        chosen by validation: {', '.join(reached)} at IoU {at}")
     if folder is not None:
         save_detection(task, folder, facts)
 

@@ -60,6 +60,18 @@ def test_options_change_how_actions_are_found(stgraph: Run, detector, sample):
     assert ": 0 actions" in few.out
 
 
+def test_actions_that_are_not_sure_are_left_out(stgraph: Run, detector, sample, tmp_path):
+    for sure, name in ((0, "all.csv"), (0.1, "sure.csv")):
+        run = ("detect", sample, "--model", detector, "--out", tmp_path / name, "--sure", sure)
+        assert stgraph(*run).code == 0
+    rows, few = (
+        list(csv.DictReader((tmp_path / name).read_text().splitlines()))
+        for name in ("all.csv", "sure.csv")
+    )
+    assert few == [row for row in rows if float(row["confidence"]) >= 0.1]
+    assert 0 < len(few) < len(rows)
+
+
 def test_the_size_of_the_pieces_changes_nothing(stgraph: Run, detector, sample):
     results = [
         stgraph("detect", str(sample), "--model", str(detector), "--chunk", chunk)
@@ -72,6 +84,7 @@ def test_the_size_of_the_pieces_changes_nothing(stgraph: Run, detector, sample):
     ("arguments", "message"),
     [
         (["--chunk", "0"], "--chunk of at least 1"),
+        (["--sure", "1.5"], "--sure in 0...1"),
         (["--method", "peaks"], "unknown method 'peaks'"),
         (["--threshold", "[2.0]"], "thresholds in"),
         (["--labels", "nowhere.txt"], "nowhere.txt"),
