@@ -185,17 +185,17 @@ def _draw(folder: Path, path: Path, graph: Any, segments: Any, scores: Any, name
     import torch
 
     from stgraph.files import replacing
-    from stgraph.metrics import make_segments
     from stgraph.tasks import true_segments
     from stgraph.viz import draw_detections
 
-    truth = make_segments([], [], [], [])
-    if "segments" in graph:
-        truth = true_segments(graph)
     fps = getattr(graph, "fps", None)
-    # the picture begins with the recording
     first = float(graph.frame.min())
-    truth, found = (s._replace(start=s.start - first, end=s.end - first) for s in (truth, segments))
+
+    def from_begin(segments: Any) -> Any:
+        return segments._replace(start=segments.start - first, end=segments.end - first)
+
+    truth = from_begin(true_segments(graph)) if "segments" in graph else None
+    found = from_begin(segments)
     length = int(graph.frame.max() - graph.frame.min()) + 1
     shares = torch.zeros(length, scores.probability.size(1))
     shares[:, 0] = 1.0
