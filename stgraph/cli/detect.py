@@ -174,7 +174,8 @@ def _labelled(path: Path, labels: Path, layout: Any, format: str | None) -> Any:
     name = choose_format(path, layout) if format is None else format
     if name not in readers:
         raise ValueError(
-            f"--labels is for the formats {', '.join(readers)}, and {str(path)!r} is {name}; leave it out"
+            f"--labels is for the formats {', '.join(readers)}, and {str(path)!r} is {name}; leave "
+            "it out"
         )
     return readers[name](path, labels)
 

@@ -76,13 +76,6 @@ def test_wrong_options_are_one_line(stgraph: Run, predictor, sample, arguments, 
     assert result.err.count("\n") == 1
 
 
-def test_a_recording_too_short_to_hold_back_its_end_says_so(stgraph: Run, predictor, sample):
-    options = ["--hold_back", "true", "--poses", "9999"]
-    result = stgraph("forecast", str(sample), "--model", str(predictor), *options)
-    assert result.code == 0, result.err
-    assert "too short to hold back" in result.out
-
-
 def test_missing_files_and_models_of_other_tasks_are_one_line(
     stgraph: Run, predictor, sample, tmp_path
 ):

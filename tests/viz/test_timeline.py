@@ -65,7 +65,7 @@ def test_proposals_have_the_rows_to_themselves_where_nobody_knows_what_is_true()
     (bar,) = bars(ax, BLUE)
     assert bar.get_height() > 0.7
     empty = viz.draw_detections(None, NOTHING, NAMES, num_frames=40)
-    assert empty.axes[0].get_title() == "no action proposed"
+    assert empty.axes[0].get_title(loc="left") == "no action proposed"
 
 
 def test_surer_proposals_are_stronger_and_on_top() -> None:
