@@ -15,8 +15,8 @@ from typing import Any
 from stgraph.cli.parsing import UsageError, make_parser
 
 COMMANDS = {
-    "fit": "train a recogniser from a recipe",
-    "test": "measure a trained recogniser on labelled recordings",
+    "fit": "train a recogniser or a detector from a recipe",
+    "test": "measure what was trained on labelled recordings",
     "predict": "recognise what happens in files",
     "pretrain": "learn an encoder without labels",
     "evaluate": "measure what a pre-trained encoder knows",
@@ -43,6 +43,8 @@ examples:
 
 'stgraph COMMAND --help' shows the options of a command and more examples."""
 
+#: Commands whose files may be skipped.
+READERS = ("predict", "detect", "forecast")
 OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -126,8 +128,9 @@ def complain(text: str, code: int, debug: bool, command: str) -> int:
     """Prints one line, or with ``--debug`` where it happened, and returns the exit code."""
     if debug and code != USAGE:
         traceback.print_exc()
-    skip = "--skip_bad true" if command in ("predict", "detect") else "--data.args.skip_bad true"
+    skip = "--skip_bad true" if command in READERS else "--data.args.skip_bad true"
     text = text.replace("skip_bad=True", skip).replace("resume=False", "--resume false")
+    text = text.replace("labels=None", "no --labels")
     name = f"stgraph {command}" if command in COMMANDS else "stgraph"
     end = f" ({name} --help shows the options)" if code == USAGE else ""
     print(f"{name}: {text}{end}", file=sys.stderr)

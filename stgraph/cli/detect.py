@@ -17,9 +17,13 @@ become actions with a begin, an end and a confidence. Recordings may be hours lo
 looked at piece by piece. Files are read as stgraph predict reads them."""
 
 EXAMPLES = """  stgraph detect joints_s06_e01.txt --model runs/NAME/model
-  stgraph detect *.txt --model runs/NAME/model --out actions.csv
+  stgraph detect *.txt --model runs/NAME/model --out actions.csv --sure 0.3
   stgraph detect clip.txt --model runs/NAME/model --pictures pictures/
   stgraph detect clip.txt --model runs/NAME/model --threshold '[0.3]' --nms 0.3"""
+
+
+#: Frames of a recording whose probabilities are drawn; more are hours with nobody or time stamps.
+LONGEST_CURVE = 2_000_000
 
 
 @dataclass
@@ -33,6 +37,8 @@ class DetectOptions:
             file of PKU-MMD)
         out: CSV file for the actions
         pictures: folder for a timeline of each recording
+        skip_bad: leave out files that cannot be read, with a warning each
+        sure: leave out actions that are less sure than this, 0 to 1
         chunk: frames to look at together; changes memory, no figure
     """
 
@@ -41,6 +47,8 @@ class DetectOptions:
     labels: str | None = None
     out: str | None = None
     pictures: str | None = None
+    skip_bad: bool = False
+    sure: float = 0.0
     chunk: int = 512
 
 
@@ -75,28 +83,49 @@ def add_arguments(parser: Parser) -> None:
 
 def run(config: Any) -> None:
     """Finds actions, prints them, and writes CSV and pictures."""
+    from stgraph.cli.recordings import check_format, picture_names, skipping
+    from stgraph.io import RecordingError
     from stgraph.tasks import load_detection, score_frames
 
     with choosing("detect"):
         check_out_file(config.out)
         if config.pictures is not None:
-            check_out_folder(config.pictures)
-        if config.chunk < 1:
-            raise ValueError(f"expected --chunk of at least 1 (got {config.chunk})")
+            check_out_folder(config.pictures, "--pictures")
+        check_format(config.format)
+        if not 1 <= config.chunk <= 10**6:
+            raise ValueError(f"expected --chunk in 1...1000000 (got {config.chunk})")
+        if not 0 <= config.sure <= 1:
+            raise ValueError(f"expected --sure in 0...1 (got {config.sure})")
     task = load_detection(config.model)
     with choosing("detect"):
         finder = _finder(task.finder, config)
     found = []
-    for path, graph in _read(config, task):
+    recordings = _read(config, task)
+    pictures = picture_names(recordings)
+    for (path, graph), picture in zip(recordings, pictures, strict=True):
         if not graph.num_poses:
             say(f"{recording_name(path, graph)}: nobody is in it")
             continue
-        scores = score_frames(task, graph, config.chunk)
+        scores = None
+        with skipping(config.skip_bad):
+            scores = score_frames(task, graph, config.chunk)
+            if not bool(scores.probability.isfinite().all()):
+                raise RecordingError(
+                    path,
+                    "the model's answer is no number",
+                    place=f"recording {recording_name(path, graph)}",
+                    remedy="are its coordinates far too large? Mend them, or skip it with "
+                    "skip_bad=True",
+                )
+        if scores is None or not bool(scores.probability.isfinite().all()):
+            continue
         segments = finder(scores.frame, scores.probability)
+        segments = segments.take((segments.confidence >= config.sure).nonzero().flatten())
         found.append((path, graph, segments))
         say(_listed(path, graph, segments, task.class_names))
         if config.pictures is not None:
-            file = _draw(Path(config.pictures), path, graph, segments, scores, task.class_names)
+            place = Path(config.pictures) / f"{picture}.png"
+            file = _draw(place, path, graph, segments, scores, task.class_names)
             say(f"picture {file}\n")
     if config.out is not None:
         _write(Path(config.out), found, task.class_names)
@@ -117,20 +146,22 @@ def _finder(own: Any, config: Any) -> Any:
 
 def _read(config: Any, task: Any) -> list[tuple[Path, Any]]:
     """The recordings of all files, with their files."""
-    from stgraph.cli.recordings import check_channels, expand, read_recordings
+    from stgraph.cli.recordings import check_channels, expand, read_recordings, skipping
 
     layout = getattr(task.network, "layout", None)
     found = []
-    for path in expand(config.files):
-        graphs = read_recordings(path, layout, config.format)
-        check_channels(path, graphs, task)
-        if config.labels is not None:
-            graphs = [_labelled(path, Path(config.labels), config.format) for _ in graphs]
-        found += [(path, graph) for graph in graphs]
+    for path in expand(config.files, config.format):
+        with skipping(config.skip_bad):
+            graphs = read_recordings(path, layout, config.format)
+            check_channels(path, graphs, task)
+            if config.labels is not None:
+                labels = Path(config.labels)
+                graphs = [_labelled(path, labels, layout, config.format) for _ in graphs]
+            found += [(path, graph) for graph in graphs]
     return found
 
 
-def _labelled(path: Path, labels: Path, format: str | None) -> Any:
+def _labelled(path: Path, labels: Path, layout: Any, format: str | None) -> Any:
     """A recording with its annotated actions.
 
     Raises:
@@ -140,9 +171,12 @@ def _labelled(path: Path, labels: Path, format: str | None) -> Any:
     from stgraph.io import read_pku_mmd, read_utkinect
 
     readers: dict[str, Any] = {"utkinect": read_utkinect, "pku_mmd": read_pku_mmd}
-    name = choose_format(path, None) if format is None else format
+    name = choose_format(path, layout) if format is None else format
     if name not in readers:
-        raise ValueError(f"--labels is for the formats {', '.join(readers)} (got {name})")
+        raise ValueError(
+            f"--labels is for the formats {', '.join(readers)}, and {str(path)!r} is {name}; leave "
+            "it out"
+        )
     return readers[name](path, labels)
 
 
@@ -176,25 +210,27 @@ def _listed(path: Path, graph: Any, segments: Any, names: Any) -> str:
     )
 
 
-def _draw(folder: Path, path: Path, graph: Any, segments: Any, scores: Any, names: Any) -> Path:
+def _draw(file: Path, path: Path, graph: Any, segments: Any, scores: Any, names: Any) -> Path:
     import torch
 
     from stgraph.files import replacing
-    from stgraph.metrics import make_segments
     from stgraph.tasks import true_segments
     from stgraph.viz import draw_detections
 
-    truth = make_segments([], [], [], [])
-    if "segments" in graph:
-        truth = true_segments(graph)
     fps = getattr(graph, "fps", None)
-    # the picture begins with the recording
     first = float(graph.frame.min())
-    truth, found = (s._replace(start=s.start - first, end=s.end - first) for s in (truth, segments))
+
+    def from_begin(segments: Any) -> Any:
+        return segments._replace(start=segments.start - first, end=segments.end - first)
+
+    truth = from_begin(true_segments(graph)) if "segments" in graph else None
+    found = from_begin(segments)
     length = int(graph.frame.max() - graph.frame.min()) + 1
-    shares = torch.zeros(length, scores.probability.size(1))
-    shares[:, 0] = 1.0
-    shares[scores.frame - int(first)] = scores.probability
+    shares = None
+    if length <= LONGEST_CURVE:
+        shares = torch.zeros(length, scores.probability.size(1))
+        shares[:, 0] = 1.0
+        shares[scores.frame - int(first)] = scores.probability
     figure = draw_detections(
         truth,
         found,
@@ -204,8 +240,7 @@ def _draw(folder: Path, path: Path, graph: Any, segments: Any, scores: Any, name
         scores=shares,
         title=f"Actions in {recording_name(path, graph)}",
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{recording_name(path, graph)}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
         figure.savefig(temporary, format="png")
     return file

@@ -124,7 +124,7 @@ def run(config: Any) -> None:
             raise ValueError(f"unknown protocol {got!r}; known are {', '.join(PROTOCOLS)}")
         check_limits(vars(config), "expected --")
         check_out_file(config.out)
-        check_out_folder(config.pictures)
+        check_out_folder(config.pictures, "--pictures")
         if config.out is not None:
             read_entries(config.out)
     description = read_pretraining(config.model)

@@ -1,16 +1,25 @@
-"""``stgraph fit``: trains a recogniser."""
+"""``stgraph fit``: trains a recogniser, or a detector of actions."""
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from stgraph.cli.detection import (
+    check_task,
+    choose_and_save_finder,
+    input_of_detector,
+    make_detector,
+    missing_actions,
+)
+from stgraph.cli.networks import build_network, find_network
 from stgraph.cli.options import (
     DataOptions,
     InputOptions,
     NetworkOptions,
     RunOptions,
+    TaskOptions,
     TrainingOptions,
     taken,
 )
@@ -28,14 +37,16 @@ EXAMPLES = """  stgraph fit                             on the embedded syntheti
   stgraph fit --config kth --data.path PATH
   stgraph fit --config kth --data.path PATH --stream bone --partition distance
   stgraph fit --config nw_ucla --data.path PATH --data.val none --seed 1
-  stgraph fit --config kth --print_config > mine.yaml"""
+  stgraph fit --config kth --print_config > mine.yaml
+  stgraph fit --task detection --data.name utkinect --data.path PATH
+  stgraph fit --config utkinect_detection --data.path PATH --out runs/detector"""
 
 
 def add_arguments(parser: Parser) -> None:
     """The options."""
     add_recipe(parser)
     parser.add_options(DataOptions, "data")
-    for options in (InputOptions, NetworkOptions, TrainingOptions, RunOptions):
+    for options in (TaskOptions, InputOptions, NetworkOptions, TrainingOptions, RunOptions):
         parser.add_options(options)
 
 
@@ -44,17 +55,21 @@ def run(config: Any) -> None:
     import torch
 
     from stgraph.skeleton import resolve_layout, resolve_partition
-    from stgraph.tasks import Recognition, SkeletonDataModule, build_transform, fit_task
-    from stgraph.tasks.inspection import check_labels
+    from stgraph.tasks import build_transform, fit_task
 
-    data_options = DataOptions(**vars(config.data))
+    data_options, kind = DataOptions(**vars(config.data)), taken(TaskOptions, config)
     seen, net = taken(InputOptions, config), taken(NetworkOptions, config)
     training, how = taken(TrainingOptions, config), taken(RunOptions, config)
+    detects = kind.task == "detection"
     with choosing("fit"):
         check_name(data_options.name, data_options.path)
         check_parts(data_options.name, data_options.train, data_options.val)
-        _check_options(net, training, how, data_options.val != "none")
-        out = default_out(data_options, seen, net, training.seed) if how.out is None else how.out
+        check_task(kind, training)
+        _check_options(kind, net, training, how, data_options.val != "none")
+        seen = input_of_detector(seen) if detects else seen
+        out = how.out
+        if out is None:
+            out = default_out(data_options, seen, net, training.seed, kind.task)
         check_out_folder(out)
         transform = build_transform([*seen.transform, _stream(seen)])
         augment = build_transform(seen.augment)
@@ -64,32 +79,25 @@ def run(config: Any) -> None:
     train = _part(data_options, data_options.train)
     val = None if data_options.val == "none" else _part(data_options, data_options.val)
     check_apart(train, val)
-    data = SkeletonDataModule(train, val, batch_size=training.batch_size, num_workers=how.workers)
-    check_labels(data, data.num_classes)
-    torch.manual_seed(training.seed)
-    network = _build(network_class, net, data, transform, partition, wiring)
-    task = Recognition(
-        network,
-        data.num_classes,
-        class_names=data.class_names,
-        transform=transform,
-        augment=augment,
-        optimizer=training.optimizer,
-        lr=training.lr,
-        momentum=training.momentum,
-        nesterov=training.nesterov,
-        weight_decay=training.weight_decay,
-        decay_norm_and_bias=training.decay_norm_and_bias,
-        schedule=training.schedule,
-        milestones=training.milestones,
-        gamma=training.gamma,
-        warmup_epochs=training.warmup_epochs,
-        min_lr=training.min_lr,
-        label_smoothing=training.label_smoothing,
-        class_weight="balanced" if training.balanced else None,
-        ema_decay=training.ema_decay,
-    )
-    _say_what(data_options, seen, net, training, data, network, out)
+
+    def build(num_classes: int | None) -> Any:
+        torch.manual_seed(training.seed)
+        return build_network(network_class, net, train, transform, partition, wiring, num_classes)
+
+    settings = {"transform": transform, "augment": augment, **_settings(training)}
+    loading = {"batch_size": training.batch_size, "num_workers": how.workers}
+    if detects:
+        task, data = make_detector(build, train, val, kind, net.dropout, settings, loading)
+    else:
+        task, data = _make_recogniser(build, train, val, training, settings, loading)
+    _say_what(data_options, seen, net, training, kind, (train, val), data, task, out)
+    facts = {
+        "data": asdict(data_options),
+        "input": asdict(seen),
+        "network": asdict(net),
+        "seed": training.seed,
+        **({"detection": asdict(kind)} if detects else {}),
+    }
     result = fit_task(
         task,
         data,
@@ -105,30 +113,76 @@ def run(config: Any) -> None:
         devices=how.devices,
         checkpoint_every=how.checkpoint_every,
         progress=is_first(),
-        facts={
-            "data": asdict(data_options),
-            "input": asdict(seen),
-            "network": asdict(net),
-            "seed": training.seed,
-        },
+        facts=facts,
     )
     say()
-    _say_result(result)
+    _say_result(result, val is not None and training.select != "last")
+    if detects and is_first():
+        choose_and_save_finder(task, val, result.folder, facts)
     if result.folder is not None:
         say(f"saved   {result.folder}")
         say(f"next    stgraph test --model {result.folder}")
 
 
+def _settings(training: TrainingOptions) -> dict[str, Any]:
+    """What all tasks are told of optimiser, schedule and loss."""
+    names = (
+        "optimizer",
+        "lr",
+        "momentum",
+        "nesterov",
+        "weight_decay",
+        "decay_norm_and_bias",
+        "schedule",
+        "milestones",
+        "gamma",
+        "warmup_epochs",
+        "min_lr",
+        "label_smoothing",
+    )
+    return {name: getattr(training, name) for name in names}
+
+
+def _make_recogniser(
+    build: Callable[[int], Any],
+    train: Any,
+    val: Any,
+    training: TrainingOptions,
+    settings: dict[str, Any],
+    loading: dict[str, Any],
+) -> tuple[Any, Any]:
+    """The task, and the recordings that it trains on."""
+    from stgraph.tasks import Recognition, SkeletonDataModule
+    from stgraph.tasks.inspection import check_labels
+
+    data = SkeletonDataModule(train, val, **loading)
+    check_labels(data, data.num_classes)
+    task = Recognition(
+        build(data.num_classes),
+        data.num_classes,
+        class_names=data.class_names,
+        class_weight="balanced" if training.balanced else None,
+        ema_decay=training.ema_decay,
+        **settings,
+    )
+    return task, data
+
+
 def _check_options(
-    net: NetworkOptions, training: TrainingOptions, how: RunOptions, has_val: bool
+    kind: TaskOptions,
+    net: NetworkOptions,
+    training: TrainingOptions,
+    how: RunOptions,
+    has_val: bool,
 ) -> None:
     """What is wrong with an option is said before any recording is opened."""
-    from stgraph.tasks import Recognition
+    from stgraph.tasks import Detection, Recognition
     from stgraph.tasks.fit import check_accelerator, check_select
     from stgraph.tasks.limits import check_limits
 
-    check_select(training.select, has_val, Recognition)
-    check_limits(asdict(net) | asdict(training) | asdict(how), "expected --")
+    task: Any = Detection if kind.task == "detection" else Recognition
+    check_select(training.select, has_val, task)
+    check_limits(asdict(kind) | asdict(net) | asdict(training) | asdict(how), "expected --")
     check_accelerator(how.accelerator)
 
 
@@ -143,75 +197,17 @@ def _stream(options: InputOptions) -> dict[str, Any]:
     return {"Stream": arguments}
 
 
-def find_network(name: str) -> Any:
-    """A class of :mod:`stgraph.nn` that classifies, by its name.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    import stgraph.nn
-
-    found = [getattr(stgraph.nn, each) for each in stgraph.nn.__all__]
-    known = {
-        each.__name__.lower(): each
-        for each in found
-        if inspect.isclass(each)
-        and issubclass(each, stgraph.nn.PretrainedMixin)
-        and "num_classes" in inspect.signature(each.__init__).parameters
-    }
-    key = name.lower().replace("-", "").replace("_", "")
-    if key not in known:
-        names = ", ".join(each.__name__ for each in known.values())
-        raise ValueError(f"unknown network {name!r}; known are {names}")
-    return known[key]
-
-
-def _build(
-    network_class: Any,
-    options: NetworkOptions,
-    data: Any,
-    transform: Any,
-    partition: Any,
-    layout: Any,
-) -> Any:
-    """The network for some recordings, whose partition may measure those of training."""
-    from stgraph.tasks import fit_partition
-
-    batch = transform(_first(data.train))
-    own = batch.layouts[0]
-    wiring = layout or own
-    if wiring.num_joints != own.num_joints:
-        raise ValueError(
-            f"--layout {wiring.name} has {wiring.num_joints} joints, and the recordings "
-            f"({own.name}) have {own.num_joints}"
-        )
-    known = inspect.signature(network_class).parameters
-    sizes = {"in_channels": batch.x.size(1), "width": options.width, "layout": wiring}
-    if "encoder_kwargs" in known:  # a network around an encoder of poses
-        sizes = {"encoder_kwargs": sizes}
-    if "partition" in known:
-        sizes["partition"] = fit_partition(partition, data.train)
-    try:
-        return network_class(
-            num_classes=data.num_classes,
-            **{**sizes, "dropout": options.dropout, **options.network_args},
-        )
-    except TypeError as error:
-        raise ValueError(f"the network does not take that: {error}") from None
-
-
-def _first(source: Any) -> Any:
-    """A batch of the first recording that has a pose."""
-    from stgraph.tasks.data import source_indices, source_num_poses
-
-    indices = source_indices(source)
-    return source.store.batch(indices[source_num_poses(source) > 0][:1])
-
-
-def default_out(data: DataOptions, seen: InputOptions, net: NetworkOptions, seed: int) -> str:
+def default_out(
+    data: DataOptions,
+    seen: InputOptions,
+    net: NetworkOptions,
+    seed: int,
+    task: str = "recognition",
+) -> str:
     """Folder of a run that was given none."""
     stream = seen.stream if isinstance(seen.stream, str) else "+".join(seen.stream)
-    return f"runs/{name_of(data.name, data.path)}_{stream}_{net.partition}_s{seed}"
+    name = name_of(data.name, data.path) + f"_{task}" * (task != "recognition")
+    return f"runs/{name}_{stream}_{net.partition}_s{seed}"
 
 
 def _say_what(
@@ -219,24 +215,33 @@ def _say_what(
     seen: InputOptions,
     net: NetworkOptions,
     training: TrainingOptions,
+    kind: TaskOptions,
+    parts: tuple[Any, Any],
     module: Any,
-    network: Any,
+    task: Any,
     out: str,
 ) -> None:
+    network = task.network
     number = sum(p.numel() for p in network.parameters() if p.requires_grad)
     stream = seen.stream if isinstance(seen.stream, str) else " + ".join(seen.stream)
     layout = getattr(network, "layout", None)
-    val = "no validation" if module.val is None else f"{len(module.val):,} validation"
-    say(f"data    {title_of(data.name)}: {len(module.train):,} training, {val} recordings")
-    for line in _missing_classes(module):
+    train, val = parts
+    held = "no validation" if val is None else f"{len(val):,} validation"
+    say(f"data    {title_of(data.name)}: {len(train):,} training, {held} recordings")
+    detects = kind.task == "detection"
+    if detects:
+        say(f"        {count(len(module.train), 'piece')} of {kind.piece} frames to train on")
+    missing = missing_actions(train, val, task.class_names) if detects else _missing_classes(module)
+    for line in missing:
         say(f"        {line}")
-    empty = len(module.train) - module.train_labels.numel()
+    empty = 0 if detects else len(module.train) - module.train_labels.numel()
     if empty:
         say(f"        {count(empty, 'training recording')} without a pose left out")
-    say(
-        f"model   {type(network).__name__}, {net.partition} partition, width {net.width}, "
-        f"{number:,} parameters"
-    )
+    encoder = network.encoder if detects else network
+    what = type(encoder).__name__ + ", a class or background a frame" * detects
+    if "partition" in getattr(encoder, "config", {}):
+        what += f", {net.partition} partition"
+    say(f"model   {what}, width {net.width}, {number:,} parameters")
     say(f"input   {stream} stream, {layout.name if layout is not None else 'any layout'}")
     steps = count(module.batches_per_epoch, "step")
     say(f"run     {count(training.epochs, 'epoch')} of {steps}, in {out}")
@@ -260,16 +265,19 @@ def _missing_classes(module: Any) -> list[str]:
     return lines
 
 
-def _say_result(result: Any) -> None:
+def _say_result(result: Any, by_validation: bool) -> None:
     row = result.best
     figures = [
         f"{title} {share(row[name])}"
         for name, title in (
             ("val/top1", "top-1"),
             ("val/mean_class", "mean class"),
+            ("val/frames", "frames"),
+            ("val/map_a", "mAP_a"),
+            ("val/f1", "F1"),
             ("train/loss", "training loss"),
         )
         if name in row
     ]
-    chosen = "by validation" if "val/top1" in row else "the last"
+    chosen = "by validation" if by_validation else "the last"
     say(f"chosen  epoch {result.best_epoch} ({chosen}): {', '.join(figures)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from stgraph.cli.parsing import Parser, choosing
 from stgraph.cli.places import check_out_file, check_out_folder
-from stgraph.cli.show import recording_name, say, table
+from stgraph.cli.show import count, recording_name, say, table
 
 DESCRIPTION = """The last poses of every person are looked at, and the next ones predicted. With
 --hold_back true the end of each recording is kept back and compared with the prediction, beside
@@ -20,6 +20,10 @@ EXAMPLES = """  stgraph forecast a1_s2_t1_skeleton.mat --model runs/NAME/model
   stgraph forecast *.mat --model runs/NAME/model --out poses.csv
   stgraph forecast clip.mat --model runs/NAME/model --hold_back true \\
       --pictures pictures/"""
+
+
+#: Poses that may be asked of a decoder without a limit of its own.
+MOST_POSES = 10_000
 
 
 @dataclass
@@ -33,6 +37,8 @@ class ForecastOptions:
         poses: poses to predict; by default those that the model was trained for
         horizons: milliseconds to tell of, in YAML; by default four up to the last
         out: CSV file for the predicted coordinates
+        fps: frames a second of files that do not say it
+        skip_bad: leave out files that cannot be read or predicted, with a warning each
         pictures: folder for a film strip and an animation of each person
     """
 
@@ -41,6 +47,8 @@ class ForecastOptions:
     hold_back: bool = False
     poses: int | None = None
     horizons: list[float] = field(default_factory=list)
+    fps: float = 30.0
+    skip_bad: bool = False
     out: str | None = None
     pictures: str | None = None
 
@@ -54,47 +62,88 @@ def add_arguments(parser: Parser) -> None:
 
 def run(config: Any) -> None:
     """Predicts, prints a table a recording, and writes CSV and pictures."""
-    from stgraph.io import RecordingError
-    from stgraph.tasks import load_prediction, predict_motion
+    import torch
+
+    from stgraph.cli.recordings import check_format, picture_names, skipping
+    from stgraph.tasks import load_prediction
 
     with choosing("forecast"):
         check_out_file(config.out)
         if config.pictures is not None:
-            check_out_folder(config.pictures)
+            check_out_folder(config.pictures, "--pictures")
         if config.poses is not None and config.poses < 1:
             raise ValueError(f"expected --poses of at least 1 (got {config.poses})")
+        if not 0 < config.fps < float("inf"):
+            raise ValueError(f"expected --fps above 0 (got {config.fps})")
+        if not all(0 < ms < float("inf") for ms in config.horizons):
+            raise ValueError(f"expected --horizons above 0 ms (got {config.horizons})")
+        check_format(config.format)
     task = load_prediction(config.model)
     number = task.num_future if config.poses is None else config.poses
+    most = getattr(getattr(task.model, "decoder", None), "num_future", None) or MOST_POSES
+    with choosing("forecast"):
+        if number > most:
+            raise ValueError(f"--poses {number}: the model predicts at most {most:,}")
+    recordings = _read(config, task)
     found = []
-    for path, graph in _read(config, task):
+    for (path, graph), picture in zip(recordings, picture_names(recordings), strict=True):
+        if getattr(graph, "fps", None) is None:
+            graph.fps = torch.tensor([config.fps])
         seen, truth = _parted(graph, number) if config.hold_back else (graph, None)
         if not seen.num_poses:
-            why = "too short to hold back poses" if truth else "nobody"
+            poses = len(graph.frame.unique())
+            why = f"{poses} frames, too few to hold back {number} poses" if poses else "nobody"
             say(f"{recording_name(path, graph)}: {why}")
             continue
-        forecast = predict_motion(task, seen, number)
-        if not bool(forecast.pos.isfinite().all()):
-            raise RecordingError(
-                path, "the model's answer is no number", remedy="are its coordinates too large?"
-            )
-        found.append((path, seen, truth, forecast))
-        say(_told(config, path, seen, truth, forecast, task))
-        if config.pictures is not None:
-            for file in _draw(config, path, seen, truth, forecast):
-                say(f"picture {file}")
+        with skipping(config.skip_bad):
+            forecast = _predicted(task, path, seen, number)
+            found.append((path, seen, truth, forecast))
+            say(_told(config, path, seen, truth, forecast, task))
+            if config.pictures is not None:
+                for file in _draw(config, picture, path, seen, truth, forecast):
+                    say(f"picture {file}")
+    if not found:
+        hint = "; take fewer --poses, or --hold_back false" if config.hold_back else ""
+        raise ValueError(f"nothing was predicted of {count(len(recordings), 'recording')}{hint}")
     if config.out is not None:
         _write(Path(config.out), found)
         say(f"written to {config.out}")
 
 
+def _predicted(task: Any, path: Path, seen: Any, number: int) -> Any:
+    """The poses to come.
+
+    Raises:
+        RecordingError: if the model cannot tell them.
+    """
+    from stgraph.io import RecordingError
+    from stgraph.tasks import predict_motion
+
+    remedy = "use a model for such recordings, or skip it with skip_bad=True"
+    try:
+        forecast = predict_motion(task, seen, number)
+        if bool(forecast.pos.isfinite().all()):
+            return forecast
+        problem = "the model's answer is no number"
+    except ValueError as error:
+        problem = str(error)
+        if "finite coordinates" in problem:
+            problem = "the model's answer is no number"
+    if problem == "the model's answer is no number":
+        remedy = "are its coordinates far too large? Mend them, or skip it with skip_bad=True"
+    place = f"recording {recording_name(path, seen)}"
+    raise RecordingError(path, problem, place=place, remedy=remedy)
+
+
 def _read(config: Any, task: Any) -> list[tuple[Path, Any]]:
     """The recordings of all files, with their files."""
-    from stgraph.cli.recordings import expand, read_recordings
+    from stgraph.cli.recordings import expand, read_recordings, skipping
 
     layout = getattr(task.model, "layout", None)
     found = []
-    for path in expand(config.files):
-        found += [(path, graph) for graph in read_recordings(path, layout, config.format)]
+    for path in expand(config.files, config.format):
+        with skipping(config.skip_bad):
+            found += [(path, graph) for graph in read_recordings(path, layout, config.format)]
     return found
 
 
@@ -126,8 +175,7 @@ def _horizons(config: Any, fps: float, poses: int) -> list[int]:
 
 
 def _rate(graph: Any) -> float:
-    fps = getattr(graph, "fps", None)
-    return 30.0 if fps is None else float(fps)
+    return float(graph.fps)
 
 
 def _told(config: Any, path: Path, seen: Any, truth: Any, forecast: Any, task: Any) -> str:
@@ -229,7 +277,9 @@ def _person(graph: Any, track: int) -> Any:
     return graph.take_poses(index, torch.tensor([length]), torch.tensor([track]))
 
 
-def _draw(config: Any, path: Path, seen: Any, truth: Any, forecast: Any) -> list[Path]:
+def _draw(
+    config: Any, picture: str, path: Path, seen: Any, truth: Any, forecast: Any
+) -> list[Path]:
     """A film strip and an animation of each person."""
     from stgraph.files import replacing
     from stgraph.tasks import last_stretches
@@ -238,19 +288,19 @@ def _draw(config: Any, path: Path, seen: Any, truth: Any, forecast: Any) -> list
     folder = Path(config.pictures)
     folder.mkdir(parents=True, exist_ok=True)
     fps, files = _rate(seen), []
-    observed = last_stretches(seen, 30)
+    observed = last_stretches(seen, 30).to_data_list()
     poses = int(forecast.track_length[0])
     horizons = [1000 * h / fps for h in _horizons(config, fps, poses)]
     for track in range(forecast.num_tracks):
         one, came = _person(forecast, track), None
-        before = _person(observed, track)
+        before = observed[track]
         if truth is not None and truth.num_poses:
             same = (truth.person == forecast.person[track]).nonzero().flatten()
             whole = [t for t in same.tolist() if int(truth.track_length[t]) == poses]
             came = _person(truth, whole[0]) if whole else None
         word = f"-{track}" if forecast.num_tracks > 1 else ""
         name = recording_name(path, seen)
-        stem, title = f"{name}{word}", f"How {name} goes on"
+        stem, title = f"{picture}{word}", f"How {name} goes on"
         figure = draw_forecast(before, came, one, horizons_ms=horizons, title=title)
         file = folder / f"{stem}.png"
         with replacing(file) as temporary:

@@ -29,13 +29,35 @@ class DataOptions:
 
 
 @dataclass
+class TaskOptions:
+    """task
+
+    Args:
+        task: recognition: one class a recording; detection: a class or background every frame, of
+            recordings that say what happens when ('segments': utkinect, pku_mmd)
+        piece: of detection: frames of the pieces of recordings that train
+        context: of detection: frames around a piece that are seen as well; by default as far as the
+            network looks, else half a piece
+        background_weight: of detection: weight of background in the loss
+        frame_share: of detection: share of the frames of a step that are learned from
+    """
+
+    task: Literal["recognition", "detection"] = "recognition"
+    piece: int = 32
+    context: int | None = None
+    background_weight: float = 1.0
+    frame_share: float = 1.0
+
+
+@dataclass
 class InputOptions:
     """what the network sees
 
     Args:
         stream: joint, bone, relative, their _motion, or several: '[joint, bone]'
         score_channel: append the score of each joint as a channel
-        transform: transforms of every recording: names or {name: arguments}, in YAML
+        transform: transforms of every recording: names or {name: arguments}, in YAML; by default
+            BridgeGaps, FillMissing and Standardise, for detection CenterJoint
         augment: the same for random changes in training, before the others
         layout: wiring of the network, another one of as many joints; that of the set by default
     """
@@ -98,7 +120,8 @@ class TrainingOptions:
         balanced: weigh classes against their numbers
         ema_decay: decay of a moving average of the weights, which then predicts
         gradient_clip: greatest norm of the gradient
-        select: what chooses the epoch: val/top1, val/mean_class, val/loss, or last
+        select: what chooses the epoch: val/top1, val/mean_class, val/loss, or last; of detection
+            val/map_a, val/map_v, val/f1, val/frames
         early_stopping: stop after so many epochs without a better one
         seed: of first weights, order, augmentation and dropout
     """

@@ -127,6 +127,12 @@ class Parser(ArgumentParser):
             lambda m: "expected " + m[1].replace("'", ""),
             message,
         )
+        message = re.sub(
+            r"Does not validate against any of the Union subtypes Subtypes: \[(.*?),? "
+            r"<class 'NoneType'>\].*Given value: (.*)$",
+            lambda m: f"expected {_in_words(m[1])} (got {m[2]})",
+            message,
+        )
         return re.sub(r" ?Got value: (.*)$", r" (got \1)", message)
 
     def add_options(self, options: type, key: str | None = None) -> None:
@@ -145,6 +151,12 @@ class Parser(ArgumentParser):
                 path = find_recipe(argument.partition("=")[2], self.command)
                 arguments[i] = f"--config={path}"
         return self.parse_args(arguments)
+
+
+def _in_words(kind: str) -> str:
+    """A type as the parser writes it, for readers."""
+    kind = re.sub(r"<class '(\w+)'>", r"\1", kind)
+    return re.sub(r"^list\[(\w+)\]$", r"a list in YAML such as '[0.5]'", kind)
 
 
 def make_parser(name: str, summary: str, description: str, examples: str) -> Parser:

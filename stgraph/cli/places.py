@@ -17,10 +17,10 @@ def check_out_file(name: str | None) -> None:
     if not name or Path(name).is_dir():
         what = f"{name!r} is a folder" if name else "got nothing"
         raise ValueError(f"--out expected the name of a file ({what})")
-    _check_writable(name, Path(name).parent)
+    _check_writable(name, Path(name).parent, "--out")
 
 
-def check_out_folder(name: str | None) -> None:
+def check_out_folder(name: str | None, option: str = "--out") -> None:
     """Refuses a folder that could not be made or written to; nothing is left behind.
 
     Raises:
@@ -29,19 +29,19 @@ def check_out_folder(name: str | None) -> None:
     if name is None:
         return
     if not name:
-        raise ValueError("--out expected the name of a folder (got nothing)")
-    _check_writable(name, Path(name))
+        raise ValueError(f"{option} expected the name of a folder (got nothing)")
+    _check_writable(name, Path(name), option)
 
 
-def _check_writable(name: str, folder: Path) -> None:
+def _check_writable(name: str, folder: Path, option: str) -> None:
     try:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
         if not folder.is_dir():
-            raise ValueError(f"--out {name}: {str(folder)!r} is a file, not a folder")
+            raise ValueError(f"{option} {name}: {str(folder)!r} is a file, not a folder")
         with tempfile.TemporaryFile(dir=folder):
             pass  # permissions do not tell of read-only disks and the like
     except OSError as error:
         raise ValueError(
-            f"--out {name}: nothing can be written to {str(folder)!r} ({error.strerror})"
+            f"{option} {name}: nothing can be written to {str(folder)!r} ({error.strerror})"
         ) from None

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,32 +87,20 @@ class Recognised(NamedTuple):
 
 def _read(config: Any, task: Any) -> list[tuple[Path, Any]]:
     """The recordings of all files, with their files."""
-    from stgraph.cli.recordings import check_channels, expand, read_recordings
+    from stgraph.cli.recordings import check_channels, expand, read_recordings, skipping
 
     layout = getattr(task.network, "layout", None)
     found = []
-    for path in expand(config.files):
-        with _skipping(config.skip_bad):
+    for path in expand(config.files, config.format):
+        with skipping(config.skip_bad):
             graphs = read_recordings(path, layout, config.format)
             check_channels(path, graphs, task)
             found += [(path, graph) for graph in graphs]
     return found
 
 
-@contextmanager
-def _skipping(skip_bad: bool) -> Iterator[None]:
-    """Turns the error of a bad recording into a warning, if that was asked for."""
-    from stgraph.io import RecordingError
-
-    try:
-        yield
-    except RecordingError as error:
-        if not skip_bad:
-            raise
-        print(f"warning: {error}", file=sys.stderr)
-
-
 def _recognise(task: Any, found: list[tuple[Path, Any]], config: Any) -> list[Recognised]:
+    from stgraph.cli.recordings import skipping
     from stgraph.io import RecordingError
     from stgraph.tasks import predict_logits
 
@@ -128,7 +113,7 @@ def _recognise(task: Any, found: list[tuple[Path, Any]], config: Any) -> list[Re
         i = next(place) if graph.num_poses else None
         if predictions is not None and i is not None and predictions.has_pose[i]:
             shares = predictions.logits[i].softmax(dim=0)
-        with _skipping(config.skip_bad):
+        with skipping(config.skip_bad):
             if shares is not None and not bool(shares.isfinite().all()):
                 raise RecordingError(
                     path,

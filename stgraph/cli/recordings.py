@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from torch_geometric.data import Batch
 
 from stgraph import io
+from stgraph.cli.show import recording_name
 from stgraph.skeleton import SkeletonGraph, SkeletonLayout
 
 Reader = Callable[[Path, SkeletonLayout | None], Any]
@@ -89,12 +92,12 @@ def choose_format(path: Path, layout: SkeletonLayout | None) -> str:
             f"no reader for files that end in {path.suffix!r} (known: {suffixes})",
             remedy="name one with --format, or skip it with skip_bad=True",
         )
+    named = [n for n in fitting if FORMATS[n].name and re.search(FORMATS[n].name, path.name)]
+    if len(fitting) > 1 and len(named) == 1:
+        return named[0]
     if layout is not None and len(fitting) > 1:
         v = layout.num_joints
         fitting = [n for n in fitting if v in FORMATS[n].joints or not FORMATS[n].joints] or fitting
-    if len(fitting) > 1:
-        named = [n for n in fitting if FORMATS[n].name and re.search(FORMATS[n].name, path.name)]
-        fitting = named or fitting
     if len(fitting) > 1:
         raise io.RecordingError(
             path, f"it may be {' or '.join(fitting)}", remedy="say which with --format"
@@ -120,8 +123,7 @@ def read_recordings(
         raise io.RecordingError(path, "there is no such file or folder", remedy="check the path")
     if format is None:
         format = choose_format(path, layout)
-    if format not in FORMATS:
-        raise ValueError(f"unknown format {format!r}; known are {', '.join(FORMATS)}")
+    check_format(format)
     found = FORMATS[format].read(path, layout)
     graphs = [found] if isinstance(found, SkeletonGraph) else list(found)
     for graph in graphs:
@@ -136,13 +138,36 @@ def read_recordings(
     return graphs
 
 
+def check_format(format: str | None) -> None:
+    """Refuses a format that there is not.
+
+    Raises:
+        ValueError: lists those that there are.
+    """
+    if format is not None and format not in FORMATS:
+        raise ValueError(f"unknown format {format!r}; known are {', '.join(FORMATS)}")
+
+
+def picture_names(recordings: Sequence[tuple[Path, SkeletonGraph]]) -> list[str]:
+    """Names of files for recordings; those that share a name are numbered, so that none is lost."""
+    names: list[str] = []
+    for path, graph in recordings:
+        name = word = recording_name(path, graph).replace("/", "_")
+        number = 2
+        while word in names:
+            word, number = f"{name}-{number}", number + 1
+        names.append(word)
+    return names
+
+
 def check_channels(path: Path, graphs: Sequence[SkeletonGraph], task: Any) -> None:
     """Refuses recordings whose coordinates the model was not made for, 3-D ones beside 2-D ones.
 
     Raises:
         RecordingError: if the model's transform makes another number of channels of them.
     """
-    expected = getattr(task.network, "config", {}).get("in_channels")
+    config = getattr(task.network, "config", {})
+    expected = config.get("in_channels", (config.get("encoder_kwargs") or {}).get("in_channels"))
     posed = {graph.num_dims: graph for graph in graphs if graph.num_poses}
     for dims, graph in posed.items():
         batch = task.prepare(Batch.from_data_list([graph]))
@@ -157,14 +182,45 @@ def check_channels(path: Path, graphs: Sequence[SkeletonGraph], task: Any) -> No
             )
 
 
-def expand(paths: Iterable[str]) -> list[Path]:
-    """Files and folders; a folder without OpenPose frames stands for the files in it."""
+@contextmanager
+def skipping(skip_bad: bool) -> Iterator[None]:
+    """Turns the error of a bad recording into a warning, if that was asked for."""
+    try:
+        yield
+    except io.RecordingError as error:
+        if not skip_bad:
+            raise
+        print(f"warning: {error}", file=sys.stderr)
+
+
+def expand(paths: Iterable[str], format: str | None = None) -> list[Path]:
+    """Files and folders; a folder without OpenPose frames stands for the files in it.
+
+    Args:
+        paths: What the user named.
+        format: The format that the user named, if any.
+
+    Raises:
+        RecordingError: if a folder holds nothing to read.
+    """
     out: list[Path] = []
     for name in paths:
         path = Path(name)
         if path.is_dir() and not any(path.glob("*_keypoints.json")):
-            known = {form.suffix for form in FORMATS.values()}
-            out += sorted(p for p in path.iterdir() if p.is_dir() or p.suffix.lower() in known)
+            found = sorted(p for p in path.iterdir() if p.is_dir() or _may_hold(p, format))
+            if not found:
+                raise io.RecordingError(
+                    path, "the folder holds no file of a known format", remedy="check the path"
+                )
+            out += found
         else:
             out.append(path)
     return out
+
+
+def _may_hold(path: Path, format: str | None) -> bool:
+    """Whether a file of a folder may hold a recording: of text files the name tells."""
+    fitting = [form for form in FORMATS.values() if form.suffix == path.suffix.lower()]
+    if format is not None or not all(form.name for form in fitting):
+        return bool(fitting)
+    return any(re.search(form.name, path.name) for form in fitting)

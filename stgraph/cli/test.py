@@ -1,11 +1,12 @@
-"""``stgraph test``: measures a trained recogniser."""
+"""``stgraph test``: measures a trained recogniser or detector."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stgraph.cli.parsing import Parser, choosing
 from stgraph.cli.places import check_out_file
@@ -13,7 +14,8 @@ from stgraph.cli.sets import check_name, name_of, open_part, part_hint, run_name
 from stgraph.cli.show import count, say, share, table
 
 DESCRIPTION = """Recordings come from the set that the network was
-trained on unless another is named. A recording without a pose counts as wrong."""
+trained on unless another is named. A recording without a pose counts as wrong. Of a detector of
+actions the frames are measured, and mAP_a, mAP_v, F1 and 2D-AP of what it finds."""
 
 EXAMPLES = """  stgraph test --model runs/NAME/model
   stgraph test --model runs/NAME/model --part val
@@ -42,7 +44,7 @@ class TestOptions:
     """what to measure
 
     Args:
-        model: folder of the trained network (OUT/model of stgraph fit)
+        model: folder of the trained recogniser or detector (OUT/model of stgraph fit)
         part: part of the set
         out: CSV file to add the figures to; those measured before are replaced
         batch_size: recordings at a time; changes no figure
@@ -62,19 +64,33 @@ def add_arguments(parser: Parser) -> None:
 
 def run(config: Any) -> None:
     """Measures and prints."""
+    from stgraph.cli.detection_figures import measure_detector
     from stgraph.evaluation.tables import read_entries
-    from stgraph.metrics import confusion_matrix, mean_class_accuracy, top_k_accuracy, video_votes
-    from stgraph.metrics.checks import has_answer
-    from stgraph.tasks import load_recognition, predict_logits, read_task
-    from stgraph.tasks.inspection import check_source_labels
     from stgraph.tasks.limits import check_limits
+    from stgraph.tasks.saving import task_kind
 
     with choosing("test"):
         check_limits({"batch_size": config.batch_size}, "expected --")
         check_out_file(config.out)
         if config.out is not None:
             read_entries(config.out)
-    facts = read_task(config.model)["facts"]
+    if task_kind(config.model) == "detection":
+        measure_detector(config)
+    else:
+        _measure_recogniser(config)
+
+
+def open_measured(config: Any, facts: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The recordings to measure on, and what was chosen: name, path, protocol and arguments.
+
+    Args:
+        config: Options of the command.
+        facts: What the model says it was trained on.
+
+    Raises:
+        UsageError: if the set is unknown.
+        ValueError: if nobody says which set, or its part is empty.
+    """
     trained = facts.get("data", {})
     wanted = {key: value for key, value in vars(config.data).items() if value}
     if "name" in wanted and wanted["name"] != trained.get("name"):
@@ -87,16 +103,37 @@ def run(config: Any) -> None:
     with choosing("test"):
         check_name(chosen["name"], chosen["path"])
     dataset = open_part(part=config.part, **chosen)
-    task = load_recognition(config.model)
     if not len(dataset):
         raise ValueError(f"the part {config.part!r} of {chosen['name']} is empty")
-    names = tuple(task.class_names or ())
+    return dataset, chosen
+
+
+def check_class_names(names: tuple[str, ...], dataset: Any, name: str) -> None:
+    """Refuses recordings of other classes than those of the model.
+
+    Raises:
+        ValueError: if both are known and differ.
+    """
     own = tuple(dataset.class_names or ())
     if names and own and names != own:
         raise ValueError(
             f"the model was trained for other classes ({len(names)}: {', '.join(names[:3])}, ...) "
-            f"than those of {chosen['name']} ({len(own)}: {', '.join(own[:3])}, ...)"
+            f"than those of {name} ({len(own)}: {', '.join(own[:3])}, ...)"
         )
+
+
+def _measure_recogniser(config: Any) -> None:
+    """Measures which class recordings get."""
+    from stgraph.metrics import confusion_matrix, mean_class_accuracy, top_k_accuracy, video_votes
+    from stgraph.metrics.checks import has_answer
+    from stgraph.tasks import load_recognition, predict_logits, read_task
+    from stgraph.tasks.inspection import check_source_labels
+
+    facts = read_task(config.model)["facts"]
+    dataset, chosen = open_measured(config, facts)
+    task = load_recognition(config.model)
+    names = tuple(task.class_names or ())
+    check_class_names(names, dataset, chosen["name"])
     check_source_labels(dataset, task.num_classes)
     logits, y, has_pose = predict_logits(task, dataset, batch_size=config.batch_size)
     figures = {
@@ -126,14 +163,21 @@ def run(config: Any) -> None:
         say(f"top-1 {share(value)} of {count(votes.first.numel(), 'video')}, by votes")
         rows.append((f"{rows[0][0]}_video", {"top1": value}, votes.first.numel()))
     say()
-    labels = names or own or tuple(f"class {i}" for i in range(logits.size(1)))
+    labels = (
+        names
+        or tuple(dataset.class_names or ())
+        or tuple(f"class {i}" for i in range(logits.size(1)))
+    )
     matrix = confusion_matrix(logits, y, len(labels), has_pose, missing_column=True)
     say(_classes(matrix, (*labels, "no answer" if silent else "no pose")))
     if config.out is not None:
-        name = name_of(chosen["name"], chosen["path"])
-        run = run_name(config.model)
-        _write(Path(config.out), name, config.part, facts, task, run, rows)
-        say(f"\nwritten to {config.out}")
+        setting = f"supervised {facts.get('network', {}).get('partition', 'unknown')}"
+        entries = [
+            Entry(protocol or "official", setting, metric, value, n)
+            for protocol, values, n in rows
+            for metric, value in values.items()
+        ]
+        write_entries(config, chosen, facts, task.network, entries)
 
 
 def _videos(dataset: Any) -> list[str] | None:
@@ -172,37 +216,53 @@ def _word(network: Any) -> str:
     return "-".join([str(part) for part in parts if part] + [f"w{config.get('width', '')}"])
 
 
-def _write(
-    path: Path,
-    name: str,
-    part: str,
-    facts: Any,
-    task: Any,
-    run: str,
-    figures: list[tuple[Any, Any, int]],
+class Entry(NamedTuple):
+    """A figure for the table of results."""
+
+    protocol: str
+    setting: str
+    metric: str
+    value: float
+    n: int
+
+
+def write_entries(
+    config: Any,
+    chosen: dict[str, Any],
+    facts: dict[str, Any],
+    network: Any,
+    entries: Sequence[Entry],
 ) -> None:
+    """Adds figures to the file ``--out``.
+
+    Args:
+        config: Options of the command.
+        chosen: See :func:`open_measured`.
+        facts: What the model says of its training.
+        network: Whose name and size enter the table.
+        entries: The figures.
+    """
     from stgraph.evaluation import command_line, commit, hardware
     from stgraph.evaluation.tables import merge_entries
 
-    network = facts.get("network", {})
     stream = facts.get("input", {}).get("stream", "joint")
     rows = [
         {
-            "dataset": name,
-            "protocol": protocol or "official",
-            "split": part,
-            "model": f"{_word(task.network)} {run}",
+            "dataset": name_of(chosen["name"], chosen["path"]),
+            "protocol": entry.protocol,
+            "split": config.part,
+            "model": f"{_word(network)} {run_name(config.model)}",
             "stream": stream if isinstance(stream, str) else f"fused{len(stream)}",
-            "setting": f"supervised {network.get('partition', 'unknown')}",
+            "setting": entry.setting,
             "seed": int(facts.get("seed", 0)),
-            "metric": metric,
-            "value": value,
-            "n": n,
+            "metric": entry.metric,
+            "value": entry.value,
+            "n": entry.n,
             "commit": commit(),
             "hardware": hardware(),
             "command": command_line(["stgraph", *sys.argv[1:]]).removeprefix("python "),
         }
-        for protocol, values, n in figures
-        for metric, value in values.items()
+        for entry in entries
     ]
-    merge_entries(path, rows)
+    merge_entries(Path(config.out), rows)
+    say(f"\nwritten to {config.out}")

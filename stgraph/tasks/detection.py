@@ -17,7 +17,7 @@ from stgraph.nn import FrameLogits, PretrainedMixin, frames_of
 from stgraph.skeleton import SkeletonGraph, annotated_actions, pose_labels
 from stgraph.tasks.base import TrainingTask, Transform
 from stgraph.tasks.chunks import chunk_recording, own_frames
-from stgraph.tasks.data import SkeletonDataModule, as_source, source_indices
+from stgraph.tasks.data import SkeletonDataModule, as_source, source_indices, source_num_poses
 from stgraph.tasks.segmenting import SegmentFinder
 
 #: Frames that are looked at together in a recording of any length.
@@ -123,7 +123,8 @@ class Detection(TrainingTask):
         return self.model.buffers()
 
     def check_data(self, data: SkeletonDataModule) -> None:
-        """Refuses recordings without annotated actions, or with classes that there are not."""
+        """Refuses recordings without annotated actions, or with classes that there are not, and a
+        transform that numbers their frames anew."""
         for part, source in (("train", data.train), ("val", data.val), ("test", data.test)):
             if source is None:
                 continue
@@ -136,6 +137,7 @@ class Detection(TrainingTask):
                     f"the {part} recordings hold an action of class "
                     f"{int(actions.label[wrong][0])}; classes count from 1 to {self.num_classes}"
                 )
+            prepared_in_place(self, store.batch(rows[source_num_poses(source) > 0][:2]))
 
     def save(self, folder: Path, facts: dict[str, Any] | None) -> Path | None:
         """Writes network and task, see :func:`~stgraph.tasks.save_detection`."""
@@ -235,11 +237,12 @@ def frame_labels(batch: SkeletonGraph) -> tuple[Tensor, Tensor]:
 
 
 def labels_at(graph: SkeletonGraph, frame: Tensor) -> Tensor:
-    """Class of some frames of a recording, int64 [F]."""
-    _, known, owner = frames_of(graph)
-    label = torch.zeros_like(known)
-    label[owner] = pose_labels(graph)
-    return label[torch.searchsorted(known, frame)] if len(frame) else label[:0]
+    """Class of some frames of a recording, int64 [F]; where actions overlap, the later one's."""
+    label = torch.zeros_like(frame)
+    actions = annotated_actions(graph)
+    for name, start, end in zip(actions.label, actions.start, actions.end, strict=True):
+        label[(frame >= start) & (frame <= end)] = name
+    return label
 
 
 def true_segments(graph: SkeletonGraph, video: int = 0) -> Segments:
@@ -280,7 +283,8 @@ def score_frames(
     try:
         for piece in chunk_recording(graph, chunk, context):
             batch = Batch.from_data_list([piece]).to(device)
-            batch = batch if task is None else task.prepare(batch)
+            if task is not None:
+                batch = prepared_in_place(task, batch)
             out = model(batch)
             own = own_frames(batch, frames_of(batch)[2], out.frame.numel())
             frames.append(out.frame[own].cpu())
@@ -291,6 +295,34 @@ def score_frames(
     if not frames:
         return FrameScores(torch.zeros(0, dtype=torch.long), torch.zeros(0, model.num_classes + 1))
     return FrameScores(torch.cat(frames), torch.cat(shares))
+
+
+def prepared_in_place(task: Detection, batch: SkeletonGraph) -> SkeletonGraph:
+    """What a detector sees of recordings whose frames keep their numbers.
+
+    Raises:
+        ValueError: if its transform numbers frames anew: what is found would lie elsewhere.
+    """
+    batch = batch.__copy__()
+    batch["pose_read"] = batch.frame
+    if isinstance(batch, Batch):
+        for name in ("_slice_dict", "_inc_dict"):
+            table = getattr(batch, name)
+            setattr(batch, name, {**table, "pose_read": table["frame"]})
+    out = task.prepare(batch)
+    if "pose_read" not in out:  # a transform of the user's own that makes something new
+        return out
+    at, read = out.pose_batch, out.pose_read
+    low, high = (int(end) for end in read.aminmax()) if len(read) else (0, 0)
+    key = at * (high - low + 1) + read - low
+    still = torch.isin(key, key[out.frame == read])
+    if not bool(still.all()):
+        raise ValueError(
+            "a detector's transform keeps the numbers of frames (got frame "
+            f"{int(read[~still][0])} under another one); resample recordings when they are read, "
+            "or put what changes time at random into 'augment'"
+        )
+    return out
 
 
 def each_recording(source: Any) -> Iterator[SkeletonGraph]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from stgraph.io import RecordingError
+from stgraph.skeleton import annotated_actions
 from stgraph.tasks.data import (
     SkeletonDataModule,
     source_class_names,
@@ -77,6 +79,59 @@ def _bad_label(source: Any, part: str, i: int, label: int, num_classes: int) -> 
 
 def _has_segments(source: Any, i: int) -> bool:
     return "segments" in getattr(source, "store", source)[int(source_indices(source)[i])]
+
+
+def check_actions(
+    source: Any, num_classes: int | None = None, part: str = "the recordings"
+) -> Tensor:
+    """Refuses recordings that do not say what happens when, or name an action that there is not.
+
+    Args:
+        source: A data set or a store.
+        num_classes: Number C of classes without background; None: any.
+        part: What to call recordings that lie in no file.
+
+    Returns:
+        Class of every annotated action, int64 [S].
+
+    Raises:
+        RecordingError: names the recording.
+    """
+    store, file = getattr(source, "store", source), _file(source, part)
+    found, first = [torch.zeros(0, dtype=torch.long)], 0
+    for indices in source_indices(source).split(4096):
+        batch = store.batch(indices)
+        if "segments" not in batch:
+            raise RecordingError(
+                file,
+                "it does not say what happens when: the recordings have no table 'segments' of "
+                "class, first and last frame",
+                place=_place(source, first),
+                remedy="take a set of several actions a recording whole (utkinect and pku_mmd, "
+                "without trimmed), or recognise instead of detecting",
+            )
+        try:
+            actions = annotated_actions(batch)
+        except ValueError as error:
+            raise RecordingError(
+                file, str(error), place=_place(source, first), remedy="correct 'segments'"
+            ) from None
+        last = num_classes or max([1, *actions.label.tolist()])
+        wrong = (actions.label < 1) | (actions.label > last)
+        wrong |= ~(actions.start <= actions.end)  # NaN is wrong as well
+        wrong |= ~(actions.start.isfinite() & actions.end.isfinite())
+        for i in wrong.nonzero().flatten().tolist()[:1]:
+            row = [float(value[i]) for value in actions[1:]]
+            raise RecordingError(
+                file,
+                f"an action is class {row[0]:g} from frame {row[1]:g} to {row[2]:g}; classes count "
+                f"from 1 to {last}, and no action ends before it begins",
+                place=_place(source, first + int(actions.recording[i])),
+                remedy="correct its row of 'segments'",
+            )
+        found.append(actions.label)
+        first += batch.num_recordings
+    return torch.cat(found)
 
 
 def data_digest(data: SkeletonDataModule) -> str:

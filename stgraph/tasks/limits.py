@@ -49,6 +49,10 @@ LIMITS: dict[str, tuple[float, float]] = {
     "num_observed": (1, ANY),
     "num_future": (1, ANY),
     "stride": (1, ANY),
+    "piece": (1, ANY),
+    "context": (0, ANY),
+    "background_weight": (0, ANY),
+    "frame_share": (0, 1),
 }
 
 

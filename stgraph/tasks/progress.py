@@ -119,6 +119,8 @@ def epoch_line(row: dict[str, float], epochs: int, mark: str = "") -> str:
         ("val/loss", "val loss"),
         ("val/top1", "val top-1"),
         ("val/mean_class", "mean class"),
+        ("val/frames", "val frames"),
+        ("val/map_a", "mAP_a"),
     ):
         if name in row:
             parts.append(f"{title} {row[name]:.3f}")

@@ -276,6 +276,15 @@ def read_pretraining(folder: str | Path) -> dict[str, Any]:
     return description
 
 
+def task_kind(folder: str | Path) -> str | None:
+    """What a folder says its task is; None if it says nothing."""
+    try:
+        kind = json.loads((Path(folder) / TASK_NAME).read_text("utf-8"))["task"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return kind if isinstance(kind, str) else None
+
+
 def read_task(folder: str | Path) -> dict[str, Any]:
     """What ``task.json`` says.
 

@@ -43,6 +43,28 @@ def save_detection(
     saving.write_description(folder, description)
 
 
+def read_detection(folder: str | Path) -> dict[str, Any]:
+    """What ``task.json`` says of a detector that :func:`save_detection` wrote.
+
+    Raises:
+        ValueError: if there is none, or it is of another task.
+    """
+    file = saving.find_description(folder, "trained task")
+    try:
+        description = json.loads(file.read_text("utf-8"))
+        kind = description["task"]
+        kinds = {"class_names": list, "transform": list, "finder": dict, "facts": dict}
+        if kind == "detection" and not all(isinstance(description[k], t) for k, t in kinds.items()):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f"{str(file)!r} does not describe a detection task") from None
+    if kind != "detection":
+        raise ValueError(
+            f"{str(folder)!r} holds a {kind} task; actions are found by a detection one"
+        )
+    return description
+
+
 def load_detection(folder: str | Path, **changes: Any) -> Detection:
     """The task that :func:`save_detection` wrote, ready to find actions.
 
@@ -53,39 +75,18 @@ def load_detection(folder: str | Path, **changes: Any) -> Detection:
     Raises:
         ValueError: if a file is missing, damaged, or does not fit.
     """
-    file = saving.find_description(folder, "trained task")
-    try:
-        description = json.loads(file.read_text("utf-8"))
-        kind, names = description["task"], description["class_names"]
-        options: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in description["finder"].items()
-        }
-        if not isinstance(names, list) or not isinstance(description["transform"], list):
-            raise TypeError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        kind = _kind_of(file)
-        if kind in (None, "detection"):
-            raise ValueError(f"{str(file)!r} does not describe a detection task") from None
-    if kind != "detection":
-        raise ValueError(
-            f"{str(folder)!r} holds a {kind} task; actions are found by a detection one"
-        )
+    description = read_detection(folder)
+    options: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in description["finder"].items()
+    }
     try:
         arguments: dict[str, Any] = {"finder": SegmentFinder(**options)}
     except (TypeError, ValueError) as error:
+        file = Path(folder) / saving.TASK_NAME
         raise ValueError(f"{str(file)!r} does not describe a detection task: {error}") from None
     if "transform" not in changes:
         arguments["transform"] = build_transform(description["transform"])
     network = saving.load_module(folder, stgraph.nn.frame_networks)
     saving.check_weights(network, folder)
-    return Detection(network, names, **{**arguments, **changes}).eval()
-
-
-def _kind_of(file: Path) -> str | None:
-    """What task a file says it describes."""
-    try:
-        kind = json.loads(file.read_text("utf-8"))["task"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return kind if isinstance(kind, str) else None
+    return Detection(network, description["class_names"], **{**arguments, **changes}).eval()

@@ -44,15 +44,17 @@ class SegmentFinder:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"unknown method {self.method!r}; known are {', '.join(METHODS)}")
-        if not all(0 <= t < 1 for t in self.thresholds):
+        if not self.thresholds or not all(0 <= t < 1 for t in self.thresholds):
             raise ValueError(
                 f"'SegmentFinder' expected thresholds in [0, 1) (got {self.threshold})"
             )
-        if self.smoothing < 1 or self.max_gap < 0 or self.min_length < 1 or not 0 < self.nms <= 1:
-            raise ValueError(
-                "'SegmentFinder' expected smoothing >= 1, max_gap >= 0, min_length >= 1 and nms in "
-                f"(0, 1] (got {self})"
-            )
+        for name, least in (("smoothing", 1), ("max_gap", 0), ("min_length", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"'SegmentFinder' expected {name} >= {least} (got {getattr(self, name)})"
+                )
+        if not 0 < self.nms <= 1:
+            raise ValueError(f"'SegmentFinder' expected nms in (0, 1] (got {self.nms})")
 
     @property
     def thresholds(self) -> tuple[float, ...]:

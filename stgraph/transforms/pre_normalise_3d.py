@@ -20,6 +20,7 @@ from stgraph.transforms.base import (
 )
 from stgraph.transforms.center_joint import first_known
 from stgraph.transforms.rotations import align_direction
+from stgraph.transforms.segments import keep_shown_segments
 
 
 def person_of_pose(data: SkeletonGraph) -> tuple[Tensor, Tensor]:
@@ -114,7 +115,8 @@ class PreNormalise3D(SkeletonTransform):
             kept = torch.zeros(len(frames), dtype=torch.bool, device=of_pose.device)
             kept[of_pose[is_main]] = True
             keep = kept[of_pose]
-            data, is_main = keep_poses(data, keep), is_main[keep]
+            data = keep_shown_segments(data, keep_poses(data, keep))
+            is_main = is_main[keep]
         centre = joint_positions(data, is_main, [self.centre])
         pos = data.pos - centre[node_recording(data), 0]
         if self.spine is not None:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms.base import SkeletonTransform
-from stgraph.transforms.timeline import refuse_segments, take_times, timeline
+from stgraph.transforms.segments import renumber_segments
+from stgraph.transforms.timeline import frame_at, take_times, timeline
 
 
 def resize_times(start: Tensor, length: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +64,7 @@ class ResampleTime(SkeletonTransform):
         """A copy with other poses."""
         place, length = timeline(data)
         if self.every is not None:
-            return _every(data, place, self.every)
+            return _every(data, place, length, self.every)
         if self.factor is not None:
             wanted = (length * self.factor + 0.5).floor().long().clamp(min=1)
         else:
@@ -71,8 +72,7 @@ class ResampleTime(SkeletonTransform):
         return take_times(data, *resize_times(torch.zeros_like(length), length, wanted))
 
 
-def _every(data: SkeletonGraph, place: Tensor, every: int) -> SkeletonGraph:
-    refuse_segments(data)
+def _every(data: SkeletonGraph, place: Tensor, length: Tensor, every: int) -> SkeletonGraph:
     keep = place % every == 0
     # neighbours on the thinned timeline are ``every`` places apart, so tracks must not be cut there
     index = keep.nonzero().flatten()
@@ -83,4 +83,7 @@ def _every(data: SkeletonGraph, place: Tensor, every: int) -> SkeletonGraph:
     out.frame = place[index] // every
     if getattr(data, "fps", None) is not None:
         out.fps = data.fps / every
-    return out
+    kept = (length + every - 1) // every
+    recording = torch.arange(len(kept), device=kept.device).repeat_interleave(kept)
+    nth = torch.arange(len(recording), device=kept.device) - (kept.cumsum(0) - kept)[recording]
+    return renumber_segments(data, out, frame_at(data, nth * every, recording), recording)

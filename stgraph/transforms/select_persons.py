@@ -8,6 +8,7 @@ from torch import Tensor
 from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms.base import SkeletonTransform, seen
 from stgraph.transforms.pre_normalise_3d import person_of_pose
+from stgraph.transforms.segments import keep_shown_segments
 from stgraph.transforms.stream import last_poses
 
 
@@ -50,7 +51,7 @@ class SelectPersons(SkeletonTransform):
         self.by = by
 
     def forward(self, data: SkeletonGraph) -> SkeletonGraph:
-        """A copy with fewer tracks."""
+        """A copy with fewer tracks; actions in which nobody is left are gone."""
         person, recording = person_of_pose(data)
         if self.by == "motion":
             value = pose_motion(data)
@@ -71,4 +72,5 @@ class SelectPersons(SkeletonTransform):
         track_person = person[data.first_pose]
         track = chosen[track_person].nonzero().flatten()
         index = chosen[person].nonzero().flatten()
-        return data.take_poses(index, data.track_length[track], track)
+        out = data.take_poses(index, data.track_length[track], track)
+        return keep_shown_segments(data, out)

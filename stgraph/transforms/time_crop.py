@@ -8,6 +8,7 @@ from torch import Tensor
 from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms.base import SkeletonTransform, draw, keep_poses
 from stgraph.transforms.crop_resize import random_stretch
+from stgraph.transforms.segments import cut_segments
 from stgraph.transforms.timeline import timeline
 
 
@@ -78,7 +79,7 @@ class RandomTimeCrop(SkeletonTransform):
 
 
 def keep_stretch(data: SkeletonGraph, place: Tensor, start: Tensor, kept: Tensor) -> SkeletonGraph:
-    """The poses of a stretch of each recording.
+    """The poses of a stretch of each recording, and its annotated actions, cut at its ends.
 
     Args:
         data: Recording or batch.
@@ -88,4 +89,4 @@ def keep_stretch(data: SkeletonGraph, place: Tensor, start: Tensor, kept: Tensor
     """
     recording = data.pose_batch
     inside = (place >= start[recording]) & (place < (start + kept)[recording])
-    return keep_poses(data, inside)
+    return cut_segments(data, keep_poses(data, inside))

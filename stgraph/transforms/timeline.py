@@ -7,6 +7,7 @@ from torch import Tensor
 
 from stgraph.skeleton import SkeletonGraph
 from stgraph.transforms.base import groups, take_tracks, with_nodes
+from stgraph.transforms.segments import renumber_segments
 
 
 def timeline(data: SkeletonGraph) -> tuple[Tensor, Tensor]:
@@ -24,24 +25,23 @@ def timeline(data: SkeletonGraph) -> tuple[Tensor, Tensor]:
     return of_pose - start[recording], length
 
 
-def refuse_segments(data: SkeletonGraph) -> None:
-    """Refuses recordings of several actions, whose begin and end are frame numbers.
+def frame_at(data: SkeletonGraph, place: Tensor, recording: Tensor) -> Tensor:
+    """Frame numbers at places of the timelines of recordings, int64 [Q].
 
-    Raises:
-        ValueError: if the recordings have ``segments``.
+    Args:
+        data: Recording or batch.
+        place: Places, int64 [Q].
+        recording: Recording of each, int64 [Q].
     """
-    if "segments" in data:
-        raise ValueError(
-            "this transform numbers frames anew, and the recordings have actions annotated by "
-            "frame numbers ('segments'); resample them when they are read (UTKinect: every=...), "
-            "or cut the actions out first (trimmed=True, clip_segments)"
-        )
+    owner, of_pose = groups(data.pose_batch, data.frame)
+    frame = torch.zeros_like(owner).scatter(0, of_pose, data.frame)
+    length = torch.bincount(owner, minlength=data.num_recordings)
+    return frame[(length.cumsum(0) - length)[recording] + place]
 
 
 def _renumbered(
     data: SkeletonGraph, frame: Tensor, old_length: Tensor, new_length: Tensor
 ) -> SkeletonGraph:
-    refuse_segments(data)
     data.frame = frame
     if getattr(data, "fps", None) is not None:
         ratio = new_length / old_length.clamp(min=1)
@@ -53,7 +53,8 @@ def take_places(data: SkeletonGraph, table: Tensor, valid: Tensor | None = None)
     """The poses at given places of each recording's timeline, frame k being entry k.
 
     A track goes on from one entry to the next as long as it has a pose there, whatever the places.
-    Rates (``fps``) follow the new number of frames.
+    Rates (``fps``) follow the new number of frames, and annotated actions the frames that show
+    them.
 
     Args:
         data: Recording or batch.
@@ -64,7 +65,7 @@ def take_places(data: SkeletonGraph, table: Tensor, valid: Tensor | None = None)
     if valid is None:
         valid = torch.ones_like(table, dtype=torch.bool)
     if not data.num_poses:
-        return data.__copy__()
+        return renumber_segments(data, data.__copy__(), data.frame, data.frame)
     width = int(length.max()) + 1
     key = data.track * width + place  # ascending: poses are ordered by track, then time
     wanted = table[data.track_batch]  # [M, n]
@@ -75,7 +76,10 @@ def take_places(data: SkeletonGraph, table: Tensor, valid: Tensor | None = None)
     starts[:, 1:] &= ~found[:, :-1]
     entry = found.nonzero()[:, 1]
     out = take_tracks(data, at[found], starts[found])
-    return _renumbered(out, entry, length, valid.sum(dim=1))
+    out = _renumbered(out, entry, length, valid.sum(dim=1))
+    valid = valid & (length > 0)[:, None]
+    recording = valid.nonzero()[:, 0]
+    return renumber_segments(data, out, frame_at(data, table[valid], recording), recording)
 
 
 def take_times(data: SkeletonGraph, time: Tensor, recording: Tensor) -> SkeletonGraph:
@@ -83,7 +87,8 @@ def take_times(data: SkeletonGraph, time: Tensor, recording: Tensor) -> Skeleton
 
     A track reaches half a frame beyond its first and last pose. A joint is seen where it is seen
     in the nearer pose; it is mixed where both poses show it, else taken from the nearer one.
-    Positions, scores and ``x`` are mixed, everything else is the nearer pose's.
+    Positions, scores and ``x`` are mixed, everything else is the nearer pose's; annotated actions
+    follow the nearer frame.
 
     Args:
         data: Recording or batch.
@@ -93,7 +98,7 @@ def take_times(data: SkeletonGraph, time: Tensor, recording: Tensor) -> Skeleton
     place, length = timeline(data)
     new_length = torch.bincount(recording, minlength=data.num_recordings)
     if not data.num_poses:
-        return data.__copy__()
+        return renumber_segments(data, data.__copy__(), data.frame, data.frame)
     width = float(length.max() + 2)
     first, last = data.first_pose, data.track_length.cumsum(0) - 1
     flat = recording * width + time
@@ -115,6 +120,8 @@ def take_times(data: SkeletonGraph, time: Tensor, recording: Tensor) -> Skeleton
     entry_start = new_length.cumsum(0) - new_length
     out = take_tracks(data, nearer, nth == 0)
     out = _renumbered(out, query - entry_start[recording[query]], length, new_length)
+    shown = (time + 0.5).floor().long().clamp(min=0).minimum((length - 1)[recording])
+    out = renumber_segments(data, out, frame_at(data, shown, recording), recording)
     return _mix(data, out, lower, upper, weight)
 
 

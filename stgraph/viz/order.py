@@ -70,7 +70,7 @@ def _draw_table(ax: Axes, panel: str, table: np.ndarray) -> None:
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1.1, aspect="equal")
     for i, j in np.ndindex(2, 2):
-        colour = "white" if share[i, j] > 0.55 else INK
+        colour = "white" if share[i, j] > 0.65 else INK
         ax.text(
             j,
             i - 0.06,

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 TRUTH = "#7A8289"
 #: Colour of a lane where nothing happens.
 EMPTY = "#F1F3F4"
+Lanes = tuple[tuple[float, float], tuple[float, float]]
 #: Top and bottom of the two lanes of a row, which is 1 high.
-LANES = ((-0.40, -0.06), (0.02, 0.40))
+LANES: Lanes = ((-0.40, -0.06), (0.02, 0.40))
+#: The same where nobody knows what is true: the proposals have the row to themselves.
+ALONE: Lanes = ((0.0, 0.0), (-0.38, 0.38))
 #: A segment is drawn at least this share of the time axis wide.
 THINNEST = 1 / 320
 #: Overlapping segments of one lane are stacked up to this number; further ones cover each other.
@@ -32,7 +35,7 @@ TALL = 12
 
 
 def draw_detections(
-    truth: Segments,
+    truth: Segments | None,
     proposals: Segments,
     class_names: Sequence[str],
     *,
@@ -49,7 +52,7 @@ def draw_detections(
     it.
 
     Args:
-        truth: What is true, in frame numbers; the last frame is included.
+        truth: What is true, in frame numbers; the last frame is included. None: nobody knows.
         proposals: What a detector proposes, likewise.
         class_names: Names of the classes from 1 on; background has none.
         num_frames: Length of the recording; by default up to the last segment or score.
@@ -66,13 +69,18 @@ def draw_detections(
         ValueError: if the segments are of several recordings or of unknown classes, the scores do
             not fit, or a length or speed is not above 0.
     """
+    lanes = ALONE if truth is None else LANES
+    known_truth = truth is not None
+    truth = proposals.take(proposals.label < 0) if truth is None else truth
     curves = _checked(truth, proposals, class_names, num_frames, fps, scores)
     both = [_columns(truth), _columns(proposals)]
     labels = list(dict.fromkeys(int(n) for part in both for n in part["label"]))
     start = float(np.concatenate([part["start"] for part in both]).min(initial=0))
     known = max(1, num_frames or 0, 0 if curves is None else len(curves))
     end = float(np.concatenate([part["end"] for part in both]).max(initial=known))
-    tall = (0.30 if len(labels) > TALL else 0.38) + 0.08 * (curves is not None)
+    tall = (0.20 if not known_truth else 0.30 if len(labels) > TALL else 0.38) + 0.08 * (
+        curves is not None
+    )
     with house_style():
         figure, (ax,) = new_figure(
             9.0,
@@ -81,12 +89,12 @@ def draw_detections(
             synthetic=synthetic,
         )
         ax.set(xlim=(start, end), ylim=(max(len(labels), 1) - 0.5, -0.5))
-        _draw_lanes(ax, len(labels), start, end)
+        _draw_lanes(ax, len(labels), start, end, lanes)
         for lane, part in enumerate(both):
-            _draw_segments(ax, part, labels, lane)
+            _draw_segments(ax, part, labels, lane, lanes)
         if curves is not None:
             for row, label in enumerate(labels):
-                _draw_curve(ax, curves[:, label], row)
+                _draw_curve(ax, curves[:, label], row, lanes)
         names = [class_names[label - 1].replace("_", " ") for label in labels]
         names = ["\n".join(wrap(name, 30, max_lines=2, placeholder=" …")) for name in names]
         ax.set_yticks(range(len(labels)), names)
@@ -94,8 +102,9 @@ def draw_detections(
         if len(labels) > TALL:
             ax.tick_params(axis="x", top=True, labeltop=True)
         if not labels:
-            ax.set_title("no action, true or proposed", fontweight="normal", color=QUIET)
-        _legend(figure, both[1]["confidence"], curves is not None)
+            what = "no action, true or proposed" if known_truth else "no action proposed"
+            ax.set_title(what, fontweight="normal", color=QUIET)
+        _legend(figure, known_truth, both[1]["confidence"], curves is not None)
     return figure
 
 
@@ -162,8 +171,8 @@ def _stacked(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return levels, counts
 
 
-def _draw_lanes(ax: Axes, rows: int, start: float, end: float) -> None:
-    for top, bottom in LANES:
+def _draw_lanes(ax: Axes, rows: int, start: float, end: float, lanes: Lanes) -> None:
+    for top, bottom in lanes:
         ax.barh(np.arange(rows) + top, end - start, bottom - top, start, align="edge", color=EMPTY)
     ax.grid(visible=rows > 0, axis="x")
     ax.set_axisbelow("line")  # type: ignore[arg-type]
@@ -171,11 +180,13 @@ def _draw_lanes(ax: Axes, rows: int, start: float, end: float) -> None:
     ax.spines["left"].set_visible(False)
 
 
-def _draw_segments(ax: Axes, part: dict[str, np.ndarray], labels: Sequence[int], lane: int) -> None:
+def _draw_segments(
+    ax: Axes, part: dict[str, np.ndarray], labels: Sequence[int], lane: int, lanes: Lanes
+) -> None:
     """The segments of all rows in one of the two lanes; the surest lie on top."""
     from matplotlib.colors import to_rgba
 
-    top, bottom = LANES[lane]
+    top, bottom = lanes[lane]
     first, last = ax.get_xlim()
     thinnest = (last - first) * THINNEST
     low, highest = part["confidence"].min(initial=0), part["confidence"].max(initial=1)
@@ -202,12 +213,12 @@ def _draw_segments(ax: Axes, part: dict[str, np.ndarray], labels: Sequence[int],
         )
 
 
-def _draw_curve(ax: Axes, values: np.ndarray, row: int) -> None:
+def _draw_curve(ax: Axes, values: np.ndarray, row: int, lanes: Lanes) -> None:
     """Probability of an action over time; of a long recording the highest of every stretch."""
     step = -(-len(values) // CURVE_POINTS)
     starts = np.arange(0, len(values), step)
     places = np.minimum(starts + step / 2, len(values))
-    top, bottom = LANES[1]
+    top, bottom = lanes[1]
     height = row + bottom - (bottom - top) * np.maximum.reduceat(values, starts).clip(0, 1)
     ax.plot(
         places,
@@ -234,11 +245,11 @@ def _time_axis(ax: Axes, start: float, end: float, fps: float | None) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:g}"))
 
 
-def _legend(figure: Figure, confidence: np.ndarray, curve: bool) -> None:
+def _legend(figure: Figure, truth: bool, confidence: np.ndarray, curve: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    handles: list[Any] = [Patch(color=TRUTH, label="true")]
+    handles: list[Any] = [Patch(color=TRUTH, label="true")] if truth else []
     if not len(confidence):
         handles.append(Patch(facecolor=EMPTY, edgecolor=FAINT, label="proposed: none"))
     else:

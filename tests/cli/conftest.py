@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -33,6 +33,44 @@ def make_graphs(number: int = 12, seed: int = 0) -> list[SkeletonGraph]:
             )
         )
     return graphs
+
+
+LONG_NAMES = ["bow", "wave"]
+
+
+def make_long(number: int = 8, seed: int = 0) -> list[SkeletonGraph]:
+    """Recordings of two actions each, between which nothing happens."""
+    generator = torch.Generator().manual_seed(seed)
+    graphs = []
+    for i in range(number):
+        pos = torch.randn(24, 20, 3, generator=generator) * 0.1
+        pos[4:10, 3] += torch.tensor([0.0, 4.0, 0.0])
+        pos[14:20, 3] += torch.tensor([4.0, 0.0, 0.0])
+        graphs.append(
+            SkeletonGraph(
+                pos,
+                layout="kinect_v1_20",
+                name=f"long{i}",
+                fps=10.0,
+                segments=torch.tensor([[1.0, 4.0, 9.0], [2.0, 14.0, 19.0]]),
+                split=("train", "train", "val", "test")[i % 4],
+            )
+        )
+    return graphs
+
+
+def write_long(path: Path, change: Callable[[list[Any]], None] = lambda graphs: None) -> Path:
+    """A store of such recordings, changed."""
+    graphs = make_long()
+    change(graphs)
+    Store.write(path, graphs, class_names=LONG_NAMES)
+    return path
+
+
+@pytest.fixture
+def long_store(tmp_path: Path) -> Path:
+    """A file of recordings of several actions."""
+    return write_long(tmp_path / "long.safetensors")
 
 
 class Result(NamedTuple):

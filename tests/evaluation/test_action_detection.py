@@ -60,6 +60,19 @@ def test_the_finder_that_finds_the_truth_is_chosen():
         choose_finder(found, [])
 
 
+def test_what_a_finder_is_chosen_by_may_count_what_is_proposed_in_vain():
+    frame = torch.arange(12)
+    share = torch.tensor([0.1, 0.1, 0.9, 0.9, 0.9, 0.1, 0.1, 0.3, 0.1, 0.1, 0.3, 0.1])
+    scores = [FrameScores(frame, torch.stack([1 - share, share], dim=1))]
+    found = Detected(scores, make_segments([0], [1], [2], [4]), [(share > 0.5).long()])
+    eager, strict = (SegmentFinder("threshold", t, 1, 0, 1) for t in (0.2, 0.5))
+    # mAP does not mind what is less sure than the last hit
+    assert choose_finder(found, [eager, strict]) == eager
+    assert choose_finder(found, [eager, strict], by=("map_a", "f1")) == strict
+    with pytest.raises(ValueError, match="map_a, map_v and f1"):
+        choose_finder(found, by=("recall",))
+
+
 def test_recordings_with_nobody_are_legal_to_ask_and_none_is_none_to_learn_from():
     nobody = SkeletonGraph(
         torch.zeros(0, 3), layout=BODY, segments=torch.zeros(0, 3), name="nobody"

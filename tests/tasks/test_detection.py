@@ -38,7 +38,7 @@ from stgraph.tasks import (
 )
 from stgraph.tasks.detection import frame_labels
 from stgraph.testing import assert_close, random_skeleton_graph
-from stgraph.transforms import RandomRotate
+from stgraph.transforms import RandomRotate, ResampleTime, TimeCrop, UniformSample
 from tests.laws.test_resume import StopAfter
 
 BODY = SkeletonLayout("body", ["hip", "neck", "hand"], [(0, 1), (1, 2)], centre=0)
@@ -308,6 +308,19 @@ def test_recordings_without_actions_or_with_strange_classes_are_refused():
         task.check_data(SkeletonDataModule([random_skeleton_graph(BODY, [4])]))
     with pytest.raises(ValueError, match="an action of class 3"):
         task.check_data(SkeletonDataModule([recording(4, segments=[[3, 0, 2]])]))
+
+
+@pytest.mark.parametrize("transform", [ResampleTime(every=2), UniformSample(20, "even")], ids=type)
+def test_a_transform_that_numbers_frames_anew_is_refused_and_an_augmentation_is_not(transform):
+    data = SkeletonDataModule(chunk_store([moving(i) for i in range(4)], 32), check_classes=False)
+    task = Detection(FrameClassifier(hitrs(), 2), NAMES, transform=transform)
+    with pytest.raises(ValueError, match="keeps the numbers of frames"):
+        fit_task(task, data, max_epochs=1, progress=False)
+    with pytest.raises(ValueError, match="keeps the numbers of frames"):
+        score_frames(task, moving(0))
+    task = Detection(FrameClassifier(hitrs(), 2), NAMES, augment=transform, transform=TimeCrop(0.9))
+    fit_task(task, data, max_epochs=1, progress=False)
+    assert len(score_frames(task, moving(0)).frame) == 54
 
 
 def test_frames_without_anybody_do_not_exist():

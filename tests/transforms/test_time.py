@@ -292,15 +292,3 @@ def test_the_people_who_matter_stay(by: str, kept: int) -> None:
     found = SelectPersons(1, by=by)(data)
     assert set(found.person.tolist()) == {kept}
     assert SelectPersons(3, by=by)(data).num_poses == 9
-
-
-@pytest.mark.parametrize(
-    "transform",
-    [ResampleTime(num_frames=4), ResampleTime(every=2), CropResize(4), UniformSample(3)],
-    ids=["resample", "every", "crop", "sample"],
-)
-def test_frames_that_actions_are_annotated_by_are_not_numbered_anew(transform) -> None:
-    data = recording([6], [0], [0], seed=0)
-    data.segments = torch.tensor([[1.0, 2.0, 4.0]])
-    with pytest.raises(ValueError, match="annotated by frame numbers"):
-        transform(data)

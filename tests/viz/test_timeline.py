@@ -56,6 +56,18 @@ def test_truth_stands_above_what_is_proposed() -> None:
     assert legend(figure) == ["true", "proposed, sure", "proposed, unsure"]
 
 
+def test_proposals_have_the_rows_to_themselves_where_nobody_knows_what_is_true() -> None:
+    found = segments((1, 10, 19), confidence=[0.5])
+    figure = viz.draw_detections(None, found, NAMES, num_frames=40)
+    (ax,) = figure.axes
+    assert not bars(ax, TRUTH)
+    assert "true" not in legend(figure)
+    (bar,) = bars(ax, BLUE)
+    assert bar.get_height() > 0.7
+    empty = viz.draw_detections(None, NOTHING, NAMES, num_frames=40)
+    assert empty.axes[0].get_title(loc="left") == "no action proposed"
+
+
 def test_surer_proposals_are_stronger_and_on_top() -> None:
     proposals = segments((1, 0, 9), (1, 20, 29), (1, 40, 49), confidence=[0.9, 0.1, 0.5])
     (ax,) = viz.draw_detections(NOTHING, proposals, NAMES).axes
