@@ -44,8 +44,7 @@ def run(config: Any) -> None:
     import torch
 
     from stgraph.skeleton import resolve_layout, resolve_partition
-    from stgraph.tasks import Recognition, SkeletonDataModule, build_transform, fit_task
-    from stgraph.tasks.inspection import check_labels
+    from stgraph.tasks import Recognition, fit_task
 
     data_options = DataOptions(**vars(config.data))
     seen, net = taken(InputOptions, config), taken(NetworkOptions, config)
@@ -53,57 +52,29 @@ def run(config: Any) -> None:
     with choosing("fit"):
         check_name(data_options.name, data_options.path)
         check_parts(data_options.name, data_options.train, data_options.val)
-        _check_options(net, training, how, data_options.val != "none")
+        check_options(net, training, how, data_options.val != "none")
         out = default_out(data_options, seen, net, training.seed) if how.out is None else how.out
         check_out_folder(out)
-        transform = build_transform([*seen.transform, _stream(seen)])
-        augment = build_transform(seen.augment)
+        transform, augment = build_input(seen)
         partition = resolve_partition(net.partition, **net.partition_args)
         network_class = find_network(net.network)
         wiring = None if seen.layout is None else resolve_layout(seen.layout)
-    train = _part(data_options, data_options.train)
-    val = None if data_options.val == "none" else _part(data_options, data_options.val)
-    check_apart(train, val)
-    data = SkeletonDataModule(train, val, batch_size=training.batch_size, num_workers=how.workers)
-    check_labels(data, data.num_classes)
+    data = open_data(data_options, training, how)
     torch.manual_seed(training.seed)
-    network = _build(network_class, net, data, transform, partition, wiring)
+    network = build_network(network_class, net, data, transform, partition, wiring)
     task = Recognition(
         network,
         data.num_classes,
         class_names=data.class_names,
         transform=transform,
         augment=augment,
-        optimizer=training.optimizer,
-        lr=training.lr,
-        momentum=training.momentum,
-        nesterov=training.nesterov,
-        weight_decay=training.weight_decay,
-        decay_norm_and_bias=training.decay_norm_and_bias,
-        schedule=training.schedule,
-        milestones=training.milestones,
-        gamma=training.gamma,
-        warmup_epochs=training.warmup_epochs,
-        min_lr=training.min_lr,
-        label_smoothing=training.label_smoothing,
-        class_weight="balanced" if training.balanced else None,
-        ema_decay=training.ema_decay,
+        **task_arguments(training),
     )
-    _say_what(data_options, seen, net, training, data, network, out)
+    say_what(data_options, seen, net, training, data, network, out)
     result = fit_task(
         task,
         data,
-        max_epochs=training.epochs,
         out=out,
-        resume=how.resume,
-        seed=training.seed,
-        select=training.select,
-        early_stopping=training.early_stopping,
-        gradient_clip=training.gradient_clip,
-        precision=how.precision,
-        accelerator=how.accelerator,
-        devices=how.devices,
-        checkpoint_every=how.checkpoint_every,
         progress=is_first(),
         facts={
             "data": asdict(data_options),
@@ -111,15 +82,77 @@ def run(config: Any) -> None:
             "network": asdict(net),
             "seed": training.seed,
         },
+        **fit_arguments(training, how),
     )
     say()
-    _say_result(result)
+    say_result(result)
     if result.folder is not None:
         say(f"saved   {result.folder}")
         say(f"next    stgraph test --model {result.folder}")
 
 
-def _check_options(
+def open_data(options: DataOptions, training: TrainingOptions, how: RunOptions) -> Any:
+    """Training and validation recordings; test recordings stay closed.
+
+    Raises:
+        ValueError: if parts share recordings or hold test recordings.
+        RecordingError: if a source cannot be read, or a recording has no class.
+    """
+    from stgraph.tasks import SkeletonDataModule
+    from stgraph.tasks.inspection import check_labels
+
+    train = _part(options, options.train)
+    val = None if options.val == "none" else _part(options, options.val)
+    check_apart(train, val)
+    data = SkeletonDataModule(train, val, batch_size=training.batch_size, num_workers=how.workers)
+    check_labels(data, data.num_classes)
+    return data
+
+
+def build_input(seen: InputOptions) -> tuple[Any, Any]:
+    """The transform of all recordings, and the augmentation of those in training."""
+    from stgraph.tasks import build_transform
+
+    return build_transform([*seen.transform, _stream(seen)]), build_transform(seen.augment)
+
+
+def task_arguments(training: TrainingOptions) -> dict[str, Any]:
+    """What a task of recognition is told of its training."""
+    return {
+        "optimizer": training.optimizer,
+        "lr": training.lr,
+        "momentum": training.momentum,
+        "nesterov": training.nesterov,
+        "weight_decay": training.weight_decay,
+        "decay_norm_and_bias": training.decay_norm_and_bias,
+        "schedule": training.schedule,
+        "milestones": training.milestones,
+        "gamma": training.gamma,
+        "warmup_epochs": training.warmup_epochs,
+        "min_lr": training.min_lr,
+        "label_smoothing": training.label_smoothing,
+        "class_weight": "balanced" if training.balanced else None,
+        "ema_decay": training.ema_decay,
+    }
+
+
+def fit_arguments(training: TrainingOptions, how: RunOptions) -> dict[str, Any]:
+    """What the function that fits is told of a training."""
+    return {
+        "max_epochs": training.epochs,
+        "resume": how.resume,
+        "seed": training.seed,
+        "select": training.select,
+        "early_stopping": training.early_stopping,
+        "gradient_clip": training.gradient_clip,
+        "precision": how.precision,
+        "accelerator": how.accelerator,
+        "devices": how.devices,
+        "checkpoint_every": how.checkpoint_every,
+    }
+
+
+def check_options(
     net: NetworkOptions, training: TrainingOptions, how: RunOptions, has_val: bool
 ) -> None:
     """What is wrong with an option is said before any recording is opened."""
@@ -166,7 +199,7 @@ def find_network(name: str) -> Any:
     return known[key]
 
 
-def _build(
+def build_network(
     network_class: Any,
     options: NetworkOptions,
     data: Any,
@@ -214,7 +247,7 @@ def default_out(data: DataOptions, seen: InputOptions, net: NetworkOptions, seed
     return f"runs/{name_of(data.name, data.path)}_{stream}_{net.partition}_s{seed}"
 
 
-def _say_what(
+def say_what(
     data: DataOptions,
     seen: InputOptions,
     net: NetworkOptions,
@@ -223,6 +256,7 @@ def _say_what(
     network: Any,
     out: str,
 ) -> None:
+    """Says what is trained on what, and where it goes."""
     number = sum(p.numel() for p in network.parameters() if p.requires_grad)
     stream = seen.stream if isinstance(seen.stream, str) else " + ".join(seen.stream)
     layout = getattr(network, "layout", None)
@@ -260,7 +294,8 @@ def _missing_classes(module: Any) -> list[str]:
     return lines
 
 
-def _say_result(result: Any) -> None:
+def say_result(result: Any) -> None:
+    """Says which epoch was chosen, and its figures."""
     row = result.best
     figures = [
         f"{title} {share(row[name])}"

@@ -122,5 +122,7 @@ def epoch_line(row: dict[str, float], epochs: int, mark: str = "") -> str:
     ):
         if name in row:
             parts.append(f"{title} {row[name]:.3f}")
+    if "sparsity" in row:
+        parts.append(f"sparsity {row['sparsity']:.2f}")
     parts.append(f"{row['seconds']:.1f} s")
     return "   ".join(parts) + (f"  {mark}" if mark else "")
