@@ -71,6 +71,7 @@ def run(config: Any) -> None:
         **task_arguments(training),
     )
     say_what(data_options, seen, net, training, data, network, out)
+    say()
     result = fit_task(
         task,
         data,
@@ -274,7 +275,6 @@ def say_what(
     say(f"input   {stream} stream, {layout.name if layout is not None else 'any layout'}")
     steps = count(module.batches_per_epoch, "step")
     say(f"run     {count(training.epochs, 'epoch')} of {steps}, in {out}")
-    say()
 
 
 def _missing_classes(module: Any) -> list[str]:

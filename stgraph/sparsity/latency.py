@@ -71,7 +71,8 @@ def sparsity_for_latency(
     time = timer or (lambda network: seconds_of(network, recording, repeats, threads))
     cut = copy.deepcopy(model).eval()
     options = {**options, "granularity": "channel"}
-    generator = sparsify(cut, MOST, **options)
+    with torch.random.fork_rng(devices=[]):  # what comes after draws as if nobody had looked
+        generator = sparsify(cut, MOST, **options)
 
     def at(sparsity: float) -> float:
         generator.sparsity = sparsity

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stgraph.skeleton import SkeletonGraph
-from stgraph.sparsity import LearnedMask, SparseAssembly, SparseGenerator, bake_masks
+from stgraph.sparsity import Kept, LearnedMask, SparseAssembly, SparseGenerator, bake_masks
 from stgraph.tasks.recognition import Recognition
 
 
@@ -80,14 +80,26 @@ class SparseRecognition(Recognition):
         self.at(1.0)
         return bake_masks(copy.deepcopy(self.network))
 
+    def kept(self) -> list[Kept]:
+        """What is kept now of each part of the network that predicts."""
+        pools = {id(mask.pool): mask.pool for mask in _masks(self.network)}.values()
+        return [
+            Kept(part.name, int(mask.sum()), mask.numel())
+            for generator, pool in zip(self.generators, pools, strict=True)
+            for part, mask in zip(generator.weights, pool.masks(), strict=True)
+        ]
+
     # --- training ---------------------------------------------------------------------------------
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         super().on_train_batch_start(batch, batch_idx)
         epochs = self.trainer.max_epochs or 1
         steps = max(int(self.trainer.num_training_batches), 1)
         self.at((self.current_epoch + batch_idx / steps) / epochs)
-        # validation shows the final sparsity before the epoch ends
-        self.present = 1 - sum(g.density for g in self.generators) / len(self.generators)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx + 1 >= self.trainer.num_training_batches:
+            # validation shows the final sparsity before the epoch ends
+            self.present = 1 - sum(g.density for g in self.generators) / len(self.generators)
 
     def answers(self, batch: SkeletonGraph) -> list[Tensor]:
         """Logits of the network; of an assembly also those of its members."""
