@@ -138,9 +138,7 @@ def say_outcome(outcome: Outcome) -> None:
     left, total = sum(part.kept for part in kept), sum(part.total for part in kept)
     say(f"kept    {left:,} of {total:,} {asked['granularity']}s ({left / total:.1%})")
     compared = count(outcome.compressing.batch.num_recordings, "recording")
-    say(
-        f"equal   compressed and masked differ by {outcome.compressing.deviation:.0e} on {compared}"
-    )
+    say(f"equal   compressed and masked, to {outcome.compressing.deviation:.0e}, on {compared}")
     costs = network_costs(networks, outcome.compressing.typical)
     poses = count(outcome.compressing.typical.num_poses, "pose")
     timed = f"Timed on this machine, one core, medians; a training recording of {poses}."
@@ -190,7 +188,7 @@ def _columns(costs: Any) -> str:
         ("not zero", "{:,.0f}", lambda c: c.nonzero),
         ("KiB on disk", "{:,.0f}", lambda c: c.bytes / 1024),
         ("MFLOP a recording", "{:,.1f}", lambda c: c.flops / 1e6),
-        ("ms, one at a time", "{:,.2f}", lambda c: 1000 * c.latency),
+        ("ms at batch 1, one core", "{:,.2f}", lambda c: 1000 * c.latency),
         ("recordings/s in batches", "{:,.0f}", lambda c: c.throughput),
     ):
         row = [title, form.format(value(first))]

@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stgraph.cli.fit import (
     build_input,
@@ -43,11 +43,14 @@ from stgraph.cli.start import (
     read_start,
 )
 
+if TYPE_CHECKING:
+    from stgraph.sparsity import SparsitySchedule
+
 DESCRIPTION = """Training begins anew, or from a trained folder (--model), whose
 input, network and classes stay and whose weights are tuned for 10 epochs unless --epochs says
-otherwise; --epochs 0 cuts them without training. What is cut is learned. What is left is compressed,
-compared with the masked network on recordings of the set, and saved as stgraph test and predict
-take it. A run that was stopped goes on when the same command is given again."""
+otherwise; --epochs 0 cuts them without training. What is cut is learned. What is left is
+compressed, compared with the masked network on recordings of the set, and saved as stgraph test and
+predict take it. A run that was stopped goes on when the same command is given again."""
 
 EXAMPLES = """  stgraph sparsify --model runs/NAME/model --sparsity 0.9
   stgraph sparsify --model runs/NAME/model --latency 5
@@ -106,6 +109,13 @@ class SparseOptions:
         if self.scores is None:
             self.scores = "magnitude" if tuning else "uniform"
 
+    @property
+    def schedule(self) -> SparsitySchedule:
+        """When the network becomes sparse."""
+        from stgraph.sparsity import SparsitySchedule
+
+        return SparsitySchedule(self.warm_up or 0.0, self.ramp, self.shape)
+
     def arguments(self) -> dict[str, Any]:
         """What ``sparsify`` is told, but for the sparsity and the schedule."""
         names = ("granularity", "scope", "scores", "floor", "include", "exclude")
@@ -150,7 +160,7 @@ class _Job(NamedTuple):
 
 def run(config: Any) -> None:
     """Trains, compresses, compares, saves, and says what is gained."""
-    from stgraph.sparsity import SparsitySchedule, sparsify
+    from stgraph.sparsity import sparsify
     from stgraph.tasks import SparseRecognition, fit_task
 
     job = _job(config)
@@ -173,8 +183,8 @@ def run(config: Any) -> None:
             )
         generator = sparsify(
             model.network,
-            asked.sparsity if found is None else found.sparsity,
-            schedule=SparsitySchedule(asked.warm_up, asked.ramp, asked.shape),
+            float(asked.sparsity or 0.0) if found is None else found.sparsity,
+            schedule=asked.schedule,
             **asked.arguments(),
         )
     except (ValueError, TypeError) as error:
@@ -253,8 +263,6 @@ def _job(config: Any) -> _Job:
 def _check_asked(
     asked: SparseOptions, training: TrainingOptions, how: RunOptions, given: set[str]
 ) -> None:
-    from stgraph.sparsity import SparsitySchedule
-
     if asked.model is None and "data.name" not in given:
         raise ValueError(
             "there is nothing to begin with: give --model, a folder that stgraph fit wrote "
@@ -291,7 +299,7 @@ def _check_asked(
             re.compile(expression or "")
         except re.error as error:
             raise ValueError(f"--{name} {expression!r} is no regular expression: {error}") from None
-    SparsitySchedule(asked.warm_up, asked.ramp, asked.shape).check()
+    asked.schedule.check()
     if training.epochs == 0 and asked.model is None:
         raise ValueError("--epochs 0 cuts a trained network without training it; give --model")
 
@@ -333,9 +341,7 @@ def _hint(job: _Job) -> str:
     if job.asked.granularity == "channel" and job.asked.latency is None:
         return " (--granularity weight)"
     if job.asked.granularity == "edge" and job.start is None:
-        return (
-            " (--network STGCN --network_args.adaptive init), or cut others: --granularity weight"
-        )
+        return " (--network STGCN --network_args.adaptive init), or take --granularity weight"
     return ""
 
 
@@ -354,7 +360,7 @@ def _say_what_goes(job: _Job, generator: Any, found: Any) -> None:
         )
     when = ""
     if job.training.epochs:
-        end = asked.warm_up + asked.ramp
-        when = f", from {asked.warm_up:.0%} to {end:.0%} of the training"
+        begin, growing, _ = asked.schedule
+        when = f", from {begin:.0%} to {begin + growing:.0%} of the training"
     say(f"cut     {generator.sparsity:.1%} of {many}{when}")
     say()

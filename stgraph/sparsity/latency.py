@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from stgraph.skeleton import SkeletonGraph

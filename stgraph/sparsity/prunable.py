@@ -270,8 +270,8 @@ def prunable_edges(model: nn.Module) -> PrunableParts:
     if any(operator.per_track for operator in operators):
         raise ValueError(
             f"{type(model).__name__} makes its edges of the data: without a learned entry, "
-            "messages still go between its joints, so no edge would be cut; cut its weights, or take an "
-            "STGCN with adaptive='init'"
+            "messages still go between its joints, so no edge would be cut; cut its weights, or "
+            "take an STGCN with adaptive='init'"
         )
     leaf = "importance" if names == {"importance"} else "adjacency"
     gates = tuple(Gate(operator, leaf) for operator in operators)
