@@ -141,13 +141,13 @@ def say_outcome(outcome: Outcome) -> None:
     say(f"equal   compressed and masked, to {outcome.compressing.deviation:.0e}, on {compared}")
     costs = network_costs(networks, outcome.compressing.typical)
     poses = count(outcome.compressing.typical.num_poses, "pose")
-    timed = f"Timed on this machine, one core, medians; a training recording of {poses}."
+    timed = f"On this machine, one core, medians; a training recording of {poses}."
     notes = [NOTES[asked["granularity"]], timed]
     say()
     say(_columns(costs))
     say()
-    for line in [*notes, *_missed(outcome, costs)]:
-        say(_paragraph(line))
+    for label, line in [("note", notes[0]), ("timed", timed), *_missed(outcome, costs)]:
+        say(_paragraph(label, line))
     heading = "# Costs of the networks" + " (SYNTHETIC recordings)" * outcome.synthetic
     text = "\n\n".join([heading, cost_table(costs), *notes, f"Machine: {hardware()}."]) + "\n"
     write_atomically(out / "costs.md", text.encode())
@@ -168,15 +168,16 @@ def say_outcome(outcome: Outcome) -> None:
     say(f"next    stgraph test --model {out / MODEL}")
 
 
-def _missed(outcome: Outcome, costs: Any) -> list[str]:
+def _missed(outcome: Outcome, costs: Any) -> list[tuple[str, str]]:
     """What to know if the trained network is slower than was asked for."""
     wanted, got = outcome.asked["latency"], 1000 * costs["compressed"].latency
     if wanted is None or got <= wanted:
         return []
-    return [
-        f"NOTE: {got:.3g} ms are more than the {wanted:g} ms asked for: training chose other "
-        "channels than those that were timed before it, or the machine is busier; ask for less."
-    ]
+    text = (
+        f"{got:.3g} ms are more than the {wanted:g} ms asked for: training kept other channels "
+        "than those that were timed before it, or the machine is busier now; ask for less"
+    )
+    return [("NOTE", text)]
 
 
 def _columns(costs: Any) -> str:
@@ -213,9 +214,9 @@ def _csv(costs: Any) -> str:
     return text.getvalue()
 
 
-def _paragraph(text: str) -> str:
+def _paragraph(label: str, text: str) -> str:
     width = min(shutil.get_terminal_size().columns, 100)
-    return textwrap.fill(text, width - 8, initial_indent="        ", subsequent_indent="        ")
+    return textwrap.fill(text, width, initial_indent=f"{label:<8}", subsequent_indent=" " * 8)
 
 
 def _draw(outcome: Outcome, masked: Any, kept: Any) -> Path:

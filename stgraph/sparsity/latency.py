@@ -85,10 +85,9 @@ def sparsity_for_latency(
         return LatencyTarget(0.0, dense, dense, fastest)
     if fastest > seconds:
         raise ValueError(
-            f"no share of channels makes a {type(model).__name__} of this size as fast as "
-            f"{1000 * seconds:.3g} ms a recording: with {MOST:.0%} of them cut it takes "
-            f"{1000 * fastest:.3g} ms (dense {1000 * dense:.3g} ms); allow more, or take fewer "
-            "units"
+            f"{1000 * seconds:.3g} ms a recording cannot be reached by this "
+            f"{type(model).__name__}: the fastest is {1000 * fastest:.3g} ms, with {MOST:.0%} of the channels cut (dense "
+            f"{1000 * dense:.3g} ms); allow more time, or take fewer units"
         )
     low, high, latency = 0.0, MOST, fastest
     for _ in range(steps):
