@@ -250,16 +250,17 @@ def default_out(data: DataOptions, seen: InputOptions, net: NetworkOptions, seed
 
 def say_what(
     data: DataOptions,
-    seen: InputOptions,
-    net: NetworkOptions,
+    seen: InputOptions | None,
+    net: NetworkOptions | None,
     training: TrainingOptions,
     module: Any,
     network: Any,
     out: str,
 ) -> None:
-    """Says what is trained on what, and where it goes."""
+    """Says what is trained on what, and where it goes; of input and network what is known."""
     number = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    stream = seen.stream if isinstance(seen.stream, str) else " + ".join(seen.stream)
+    streams = "as trained" if seen is None else seen.stream
+    stream = streams if isinstance(streams, str) else " + ".join(streams)
     layout = getattr(network, "layout", None)
     val = "no validation" if module.val is None else f"{len(module.val):,} validation"
     say(f"data    {title_of(data.name)}: {len(module.train):,} training, {val} recordings")
@@ -268,13 +269,13 @@ def say_what(
     empty = len(module.train) - module.train_labels.numel()
     if empty:
         say(f"        {count(empty, 'training recording')} without a pose left out")
-    say(
-        f"model   {type(network).__name__}, {net.partition} partition, width {net.width}, "
-        f"{number:,} parameters"
-    )
-    say(f"input   {stream} stream, {layout.name if layout is not None else 'any layout'}")
+    shape = "" if net is None else f"{net.partition} partition, width {net.width}, "
+    say(f"model   {type(network).__name__}, {shape}{number:,} parameters")
+    joints = "any layout" if layout is None else layout.name
+    say(f"input   {stream}{'' if seen is None else ' stream'}, {joints}")
     steps = count(module.batches_per_epoch, "step")
-    say(f"run     {count(training.epochs, 'epoch')} of {steps}, in {out}")
+    run = f"{count(training.epochs, 'epoch')} of {steps}" if training.epochs else "no training"
+    say(f"run     {run}, in {out}")
 
 
 def _missing_classes(module: Any) -> list[str]:

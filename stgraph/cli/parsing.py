@@ -131,6 +131,12 @@ class Parser(ArgumentParser):
             lambda m: "expected " + m[1].replace("'", ""),
             message,
         )
+        message = re.sub(
+            r"Does not validate against any of the Union subtypes Subtypes: \[(.*)\] Errors: .*"
+            r"Given value: (.*)$",
+            lambda m: f"expected {choices_of(m[1])} (got {m[2]})",
+            message,
+        )
         return re.sub(r" ?Got value: (.*)$", r" (got \1)", message)
 
     def add_options(self, options: type, key: str | None = None) -> None:
@@ -158,6 +164,12 @@ class Parser(ArgumentParser):
             return find_recipe(name, self.recipes or self.command)
         except UsageError as error:
             raise UsageError(self.command, str(error)) from None
+
+
+def choices_of(subtypes: str) -> str:
+    """What may be given, of types as the parser lists them; nothing is said of None."""
+    named = re.findall(r"'([\w.-]+)'|(list|dict)\[", subtypes)
+    return ", ".join(word or kind for word, kind in named if word != "NoneType")
 
 
 def make_parser(name: str, summary: str, description: str, examples: str) -> Parser:

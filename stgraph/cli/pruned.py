@@ -6,12 +6,13 @@ import copy
 import csv
 import io
 import json
+import re
 import shutil
 import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stgraph.cli.show import count, say, table
+from stgraph.cli.show import count, say, share, table
 
 MODEL = "model"
 
@@ -107,11 +108,13 @@ class Outcome(NamedTuple):
 
     Attributes:
         task: With the chosen weights.
-        dense: The network before anything was cut or tuned.
+        dense: The network with nothing cut.
         compressing: How it was compressed.
         found: The sparsity for a latency, if one was asked for.
         out: Folder of the run.
         asked: The options.
+        val: Validation recordings, where a trained network was there to compare with.
+        strategy: What made the edges.
         synthetic: Whether the recordings are generated.
     """
 
@@ -121,6 +124,8 @@ class Outcome(NamedTuple):
     found: Any
     out: Path
     asked: dict[str, Any]
+    val: Any
+    strategy: Any
     synthetic: bool
 
 
@@ -129,7 +134,7 @@ def say_outcome(outcome: Outcome) -> None:
     from stgraph.evaluation import hardware
     from stgraph.files import write_atomically
     from stgraph.sparsity import cost_table, network_costs
-    from stgraph.tasks import load_network
+    from stgraph.tasks import evaluate_recognition, load_network
 
     task, out, asked = outcome.task, outcome.out, outcome.asked
     masked = task.final_network().cpu().float().eval()
@@ -139,6 +144,10 @@ def say_outcome(outcome: Outcome) -> None:
     say(f"kept    {left:,} of {total:,} {asked['granularity']}s ({left / total:.1%})")
     compared = count(outcome.compressing.batch.num_recordings, "recording")
     say(f"equal   compressed and masked, to {outcome.compressing.deviation:.0e}, on {compared}")
+    if outcome.val is not None:
+        was = evaluate_recognition(outcome.dense, outcome.val, transform=task.transform)["top1"]
+        now = evaluate_recognition(task, outcome.val)["top1"]
+        say(f"val     top-1 {share(now)}, of the network of --model {share(was)}")
     costs = network_costs(networks, outcome.compressing.typical)
     poses = count(outcome.compressing.typical.num_poses, "pose")
     timed = f"On this machine, one core, medians; a training recording of {poses}."
@@ -166,6 +175,16 @@ def say_outcome(outcome: Outcome) -> None:
     say(f"saved   {out / MODEL}")
     say(f"        {out / 'costs.md'}, costs.csv, sparsity.json, {picture.name}")
     say(f"next    stgraph test --model {out / MODEL}")
+
+
+def unmask(dense: Any, masked: Any) -> None:
+    """Gives a network of the same shape the weights that a trained one has below its masks."""
+    found = {}
+    for name, value in masked.state_dict().items():
+        own = re.sub(r"parametrizations\.(\w+)\.original$", r"\1", name)
+        if "parametrizations." not in own:
+            found[own] = value
+    dense.load_state_dict(found)
 
 
 def _missed(outcome: Outcome, costs: Any) -> list[tuple[str, str]]:
@@ -223,13 +242,16 @@ def _draw(outcome: Outcome, masked: Any, kept: Any) -> Path:
     """The picture of what is left."""
     from stgraph.sparsity import edge_scores
     from stgraph.viz import KeptEdges, draw_densities, draw_kept_edges, save_figure
+    from stgraph.viz.partition import TYPE_NAMES
 
     if outcome.asked["granularity"] == "edge":
         before, after = edge_scores(outcome.dense), edge_scores(masked)
+        names = TYPE_NAMES.get(type(outcome.strategy).__name__)
         left = (after.unit_score > 0).any(dim=0)
         figure = draw_kept_edges(
             masked.layout,
             KeptEdges(before.edges, left, after.score),
+            type_names=names if names and len(names) >= before.edges.num_types else None,
             title=f"{int(left.sum())} of {left.numel()} edges",
             synthetic=outcome.synthetic,
         )

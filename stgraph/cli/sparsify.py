@@ -31,7 +31,7 @@ from stgraph.cli.options import (
 )
 from stgraph.cli.parsing import Parser, add_recipe, choosing
 from stgraph.cli.places import check_out_folder
-from stgraph.cli.pruned import Compressing, Outcome, say_outcome
+from stgraph.cli.pruned import Compressing, Outcome, say_outcome, unmask
 from stgraph.cli.sets import SYNTHETIC, check_name, check_parts, run_name
 from stgraph.cli.show import is_first, say
 from stgraph.cli.start import (
@@ -55,7 +55,8 @@ predict take it. A run that was stopped goes on when the same command is given a
 EXAMPLES = """  stgraph sparsify --model runs/NAME/model --sparsity 0.9
   stgraph sparsify --model runs/NAME/model --latency 5
   stgraph sparsify --model runs/NAME/model --sparsity 0.5 --epochs 0
-  stgraph sparsify --config nw_ucla --data.path PATH --sparsity 0.7 --granularity channel
+  stgraph sparsify --config nw_ucla --data.path PATH --sparsity 0.7 \\
+      --granularity channel
   stgraph sparsify --data.name kth_synthetic --sparsity 0.5 --granularity edge"""
 
 #: Passes over the recordings that tune a trained network.
@@ -160,6 +161,7 @@ class _Job(NamedTuple):
 
 def run(config: Any) -> None:
     """Trains, compresses, compares, saves, and says what is gained."""
+    from stgraph.skeleton import resolve_partition
     from stgraph.sparsity import sparsify
     from stgraph.tasks import SparseRecognition, fit_task
 
@@ -200,7 +202,16 @@ def run(config: Any) -> None:
         augment=model.augment,
         **task_arguments(training),
     )
-    say_what(job.data, job.seen, job.net, training, data, dense, str(job.out))
+    known = {} if job.start is None else job.start.facts
+    say_what(
+        job.data,
+        job.seen if job.start is None or "input" in known else None,
+        job.net if job.start is None or "network" in known else None,
+        training,
+        data,
+        dense,
+        str(job.out),
+    )
     _say_what_goes(job, generator, found)
     if training.epochs:
         if job.how.resume:
@@ -218,8 +229,20 @@ def run(config: Any) -> None:
     else:
         cut_at_once(task, job.out, facts, job.how.resume)
     if is_first():
-        synthetic = job.data.name == SYNTHETIC
-        say_outcome(Outcome(task, dense, compressing, found, job.out, asdict(asked), synthetic))
+        if job.start is None:
+            unmask(dense, task.network)
+        outcome = Outcome(
+            task,
+            dense,
+            compressing,
+            found,
+            job.out,
+            asdict(asked),
+            data.val if job.start is not None else None,
+            resolve_partition(job.net.partition, **job.net.partition_args),
+            job.data.name == SYNTHETIC,
+        )
+        say_outcome(outcome)
 
 
 class _Model(NamedTuple):
@@ -350,13 +373,11 @@ def _say_what_goes(job: _Job, generator: Any, found: Any) -> None:
     asked, parts = job.asked, generator.weights
     many = f"{parts.numel:,} {asked.granularity}s"
     if found is not None:
+        how = f"without {found.sparsity:.0%} of the channels" if found.sparsity else "dense"
+        say(f"target  {asked.latency:g} ms a recording: {1000 * found.latency:.3g} ms {how}")
         say(
-            f"target  {asked.latency:g} ms a recording: {1000 * found.latency:.3g} ms without "
-            f"{found.sparsity:.0%} of the channels, untrained"
-        )
-        say(
-            f"        (dense {1000 * found.dense:.3g} ms, fastest {1000 * found.fastest:.3g} ms; "
-            "one core of this machine, as busy as it is)"
+            f"        before training; dense {1000 * found.dense:.3g} ms, fastest "
+            f"{1000 * found.fastest:.3g} ms; one core of this machine, as busy as it is"
         )
     when = ""
     if job.training.epochs:

@@ -86,8 +86,8 @@ def sparsity_for_latency(
     if fastest > seconds:
         raise ValueError(
             f"{1000 * seconds:.3g} ms a recording cannot be reached by this "
-            f"{type(model).__name__}: the fastest is {1000 * fastest:.3g} ms, with {MOST:.0%} of the channels cut (dense "
-            f"{1000 * dense:.3g} ms); allow more time, or take fewer units"
+            f"{type(model).__name__}: the fastest is {1000 * fastest:.3g} ms, with {MOST:.0%} of "
+            f"the channels cut (dense {1000 * dense:.3g} ms); allow more time, or take fewer units"
         )
     low, high, latency = 0.0, MOST, fastest
     for _ in range(steps):
