@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "measure what a pre-trained encoder knows",
     "detect": "find actions in untrimmed recordings",
     "forecast": "predict how people go on moving",
+    "sparsify": "train a recogniser that loses weights, channels or edges",
 }
 
 OVERVIEW = """usage: stgraph COMMAND [options]
@@ -40,6 +41,7 @@ examples:
   stgraph evaluate --model runs/NAME/model
   stgraph detect long.txt --model runs/NAME/model --pictures pictures/
   stgraph forecast clip.mat --model runs/NAME/model --pictures pictures/
+  stgraph sparsify --model runs/NAME/model --sparsity 0.9
 
 'stgraph COMMAND --help' shows the options of a command and more examples."""
 

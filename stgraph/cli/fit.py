@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from stgraph.cli.detection import (
     check_task,
@@ -55,7 +55,7 @@ def run(config: Any) -> None:
     import torch
 
     from stgraph.skeleton import resolve_layout, resolve_partition
-    from stgraph.tasks import build_transform, fit_task
+    from stgraph.tasks import fit_task
 
     data_options, kind = DataOptions(**vars(config.data)), taken(TaskOptions, config)
     seen, net = taken(InputOptions, config), taken(NetworkOptions, config)
@@ -65,32 +65,33 @@ def run(config: Any) -> None:
         check_name(data_options.name, data_options.path)
         check_parts(data_options.name, data_options.train, data_options.val)
         check_task(kind, training)
-        _check_options(kind, net, training, how, data_options.val != "none")
+        check_options(net, training, how, data_options.val != "none", kind)
         seen = input_of_detector(seen) if detects else seen
         out = how.out
         if out is None:
             out = default_out(data_options, seen, net, training.seed, kind.task)
         check_out_folder(out)
-        transform = build_transform([*seen.transform, _stream(seen)])
-        augment = build_transform(seen.augment)
+        transform, augment = build_input(seen)
         partition = resolve_partition(net.partition, **net.partition_args)
         network_class = find_network(net.network)
         wiring = None if seen.layout is None else resolve_layout(seen.layout)
-    train = _part(data_options, data_options.train)
-    val = None if data_options.val == "none" else _part(data_options, data_options.val)
-    check_apart(train, val)
+    train, val = open_parts(data_options)
 
     def build(num_classes: int | None) -> Any:
         torch.manual_seed(training.seed)
         return build_network(network_class, net, train, transform, partition, wiring, num_classes)
 
-    settings = {"transform": transform, "augment": augment, **_settings(training)}
-    loading = {"batch_size": training.batch_size, "num_workers": how.workers}
+    prepared = {"transform": transform, "augment": augment}
     if detects:
+        loading = {"batch_size": training.batch_size, "num_workers": how.workers}
+        settings = {**prepared, **training_arguments(training)}
         task, data = make_detector(build, train, val, kind, net.dropout, settings, loading)
     else:
-        task, data = _make_recogniser(build, train, val, training, settings, loading)
-    _say_what(data_options, seen, net, training, kind, (train, val), data, task, out)
+        data = labelled(train, val, training, how)
+        task = _make_recogniser(build, data, training, prepared)
+    read = Read(kind, train, val, task.class_names)
+    say_what(data_options, seen, net, training, data, task.network, out, read)
+    say()
     facts = {
         "data": asdict(data_options),
         "input": asdict(seen),
@@ -101,22 +102,13 @@ def run(config: Any) -> None:
     result = fit_task(
         task,
         data,
-        max_epochs=training.epochs,
         out=out,
-        resume=how.resume,
-        seed=training.seed,
-        select=training.select,
-        early_stopping=training.early_stopping,
-        gradient_clip=training.gradient_clip,
-        precision=how.precision,
-        accelerator=how.accelerator,
-        devices=how.devices,
-        checkpoint_every=how.checkpoint_every,
         progress=is_first(),
         facts=facts,
+        **fit_arguments(training, how),
     )
     say()
-    _say_result(result, val is not None and training.select != "last")
+    say_result(result, val is not None and training.select != "last")
     if detects and is_first():
         choose_and_save_finder(task, val, result.folder, facts)
     if result.folder is not None:
@@ -124,7 +116,41 @@ def run(config: Any) -> None:
         say(f"next    stgraph test --model {result.folder}")
 
 
-def _settings(training: TrainingOptions) -> dict[str, Any]:
+def open_parts(options: DataOptions) -> tuple[Any, Any]:
+    """Training and validation recordings (or None); test recordings stay closed.
+
+    Raises:
+        ValueError: if parts share recordings or hold test recordings.
+        RecordingError: if a source cannot be read.
+    """
+    train = _part(options, options.train)
+    val = None if options.val == "none" else _part(options, options.val)
+    check_apart(train, val)
+    return train, val
+
+
+def labelled(train: Any, val: Any, training: TrainingOptions, how: RunOptions) -> Any:
+    """The recordings of a recogniser.
+
+    Raises:
+        RecordingError: if a recording has no class.
+    """
+    from stgraph.tasks import SkeletonDataModule
+    from stgraph.tasks.inspection import check_labels
+
+    data = SkeletonDataModule(train, val, batch_size=training.batch_size, num_workers=how.workers)
+    check_labels(data, data.num_classes)
+    return data
+
+
+def build_input(seen: InputOptions) -> tuple[Any, Any]:
+    """The transform of all recordings, and the augmentation of those in training."""
+    from stgraph.tasks import build_transform
+
+    return build_transform([*seen.transform, _stream(seen)]), build_transform(seen.augment)
+
+
+def training_arguments(training: TrainingOptions) -> dict[str, Any]:
     """What all tasks are told of optimiser, schedule and loss."""
     names = (
         "optimizer",
@@ -143,43 +169,58 @@ def _settings(training: TrainingOptions) -> dict[str, Any]:
     return {name: getattr(training, name) for name in names}
 
 
-def _make_recogniser(
-    build: Callable[[int], Any],
-    train: Any,
-    val: Any,
-    training: TrainingOptions,
-    settings: dict[str, Any],
-    loading: dict[str, Any],
-) -> tuple[Any, Any]:
-    """The task, and the recordings that it trains on."""
-    from stgraph.tasks import Recognition, SkeletonDataModule
-    from stgraph.tasks.inspection import check_labels
+def task_arguments(training: TrainingOptions) -> dict[str, Any]:
+    """What a task of recognition is told of its training."""
+    return {
+        **training_arguments(training),
+        "class_weight": "balanced" if training.balanced else None,
+        "ema_decay": training.ema_decay,
+    }
 
-    data = SkeletonDataModule(train, val, **loading)
-    check_labels(data, data.num_classes)
-    task = Recognition(
+
+def fit_arguments(training: TrainingOptions, how: RunOptions) -> dict[str, Any]:
+    """What the function that fits is told of a training."""
+    return {
+        "max_epochs": training.epochs,
+        "resume": how.resume,
+        "seed": training.seed,
+        "select": training.select,
+        "early_stopping": training.early_stopping,
+        "gradient_clip": training.gradient_clip,
+        "precision": how.precision,
+        "accelerator": how.accelerator,
+        "devices": how.devices,
+        "checkpoint_every": how.checkpoint_every,
+    }
+
+
+def _make_recogniser(
+    build: Callable[[int], Any], data: Any, training: TrainingOptions, prepared: dict[str, Any]
+) -> Any:
+    from stgraph.tasks import Recognition
+
+    return Recognition(
         build(data.num_classes),
         data.num_classes,
         class_names=data.class_names,
-        class_weight="balanced" if training.balanced else None,
-        ema_decay=training.ema_decay,
-        **settings,
+        **prepared,
+        **task_arguments(training),
     )
-    return task, data
 
 
-def _check_options(
-    kind: TaskOptions,
+def check_options(
     net: NetworkOptions,
     training: TrainingOptions,
     how: RunOptions,
     has_val: bool,
+    kind: TaskOptions | None = None,
 ) -> None:
     """What is wrong with an option is said before any recording is opened."""
     from stgraph.tasks import Detection, Recognition
     from stgraph.tasks.fit import check_accelerator, check_select
     from stgraph.tasks.limits import check_limits
 
+    kind = TaskOptions() if kind is None else kind
     task: Any = Detection if kind.task == "detection" else Recognition
     check_select(training.select, has_val, task)
     check_limits(asdict(kind) | asdict(net) | asdict(training) | asdict(how), "expected --")
@@ -210,28 +251,58 @@ def default_out(
     return f"runs/{name}_{stream}_{net.partition}_s{seed}"
 
 
-def _say_what(
+class Read(NamedTuple):
+    """Recordings before a detector cuts them to pieces.
+
+    Attributes:
+        kind: Options of the task.
+        train: Training recordings.
+        val: Validation recordings, or None.
+        class_names: Names of the classes.
+    """
+
+    kind: TaskOptions
+    train: Any
+    val: Any
+    class_names: tuple[str, ...]
+
+
+def say_what(
     data: DataOptions,
-    seen: InputOptions,
-    net: NetworkOptions,
+    seen: InputOptions | None,
+    net: NetworkOptions | None,
     training: TrainingOptions,
-    kind: TaskOptions,
-    parts: tuple[Any, Any],
     module: Any,
-    task: Any,
+    network: Any,
     out: str,
+    read: Read | None = None,
 ) -> None:
-    network = task.network
+    """Says what is trained on what, and where it goes.
+
+    Args:
+        data: What was asked for.
+        seen: The input, where it is not that of a trained folder.
+        net: The network, likewise.
+        training: Epochs.
+        module: What is trained on.
+        network: What is trained.
+        out: Where it goes.
+        read: The recordings as they were read; by default those of a recogniser, which are
+            trained on as they are.
+    """
+    kind, train, val, names = read or Read(TaskOptions(), module.train, module.val, ())
+    detects = kind.task == "detection"
     number = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    stream = seen.stream if isinstance(seen.stream, str) else " + ".join(seen.stream)
+    streams = "as trained" if seen is None else seen.stream
+    stream = streams if isinstance(streams, str) else " + ".join(streams)
     layout = getattr(network, "layout", None)
-    train, val = parts
     held = "no validation" if val is None else f"{len(val):,} validation"
     say(f"data    {title_of(data.name)}: {len(train):,} training, {held} recordings")
-    detects = kind.task == "detection"
     if detects:
         say(f"        {count(len(module.train), 'piece')} of {kind.piece} frames to train on")
-    missing = missing_actions(train, val, task.class_names) if detects else _missing_classes(module)
+        missing = missing_actions(train, val, names)
+    else:
+        missing = _missing_classes(module)
     for line in missing:
         say(f"        {line}")
     empty = 0 if detects else len(module.train) - module.train_labels.numel()
@@ -239,13 +310,16 @@ def _say_what(
         say(f"        {count(empty, 'training recording')} without a pose left out")
     encoder = network.encoder if detects else network
     what = type(encoder).__name__ + ", a class or background a frame" * detects
-    if "partition" in getattr(encoder, "config", {}):
-        what += f", {net.partition} partition"
-    say(f"model   {what}, width {net.width}, {number:,} parameters")
-    say(f"input   {stream} stream, {layout.name if layout is not None else 'any layout'}")
+    if net is not None:
+        if "partition" in getattr(encoder, "config", {}):
+            what += f", {net.partition} partition"
+        what += f", width {net.width}"
+    say(f"model   {what}, {number:,} parameters")
+    joints = "any layout" if layout is None else layout.name
+    say(f"input   {stream}{'' if seen is None else ' stream'}, {joints}")
     steps = count(module.batches_per_epoch, "step")
-    say(f"run     {count(training.epochs, 'epoch')} of {steps}, in {out}")
-    say()
+    run = f"{count(training.epochs, 'epoch')} of {steps}" if training.epochs else "no training"
+    say(f"run     {run}, in {out}")
 
 
 def _missing_classes(module: Any) -> list[str]:
@@ -265,7 +339,8 @@ def _missing_classes(module: Any) -> list[str]:
     return lines
 
 
-def _say_result(result: Any, by_validation: bool) -> None:
+def say_result(result: Any, by_validation: bool) -> None:
+    """Says which epoch was chosen, and its figures."""
     row = result.best
     figures = [
         f"{title} {share(row[name])}"

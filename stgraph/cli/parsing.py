@@ -102,6 +102,10 @@ class Parser(ArgumentParser):
     """An argument parser whose errors are :class:`UsageError`."""
 
     command = ""
+    #: Command whose recipes it takes.
+    recipes = ""
+    #: Whether ``parse`` also says which options were given (``given``), of a recipe or by hand.
+    says_given = False
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises."""
@@ -128,9 +132,9 @@ class Parser(ArgumentParser):
             message,
         )
         message = re.sub(
-            r"Does not validate against any of the Union subtypes Subtypes: \[(.*?),? "
-            r"<class 'NoneType'>\].*Given value: (.*)$",
-            lambda m: f"expected {_in_words(m[1])} (got {m[2]})",
+            r"Does not validate against any of the Union subtypes Subtypes: \[(.*)\] Errors: .*"
+            r"Given value: (.*)$",
+            lambda m: f"expected {choices_of(m[1])} (got {m[2]})",
             message,
         )
         return re.sub(r" ?Got value: (.*)$", r" (got \1)", message)
@@ -146,17 +150,29 @@ class Parser(ArgumentParser):
         """The values of the options; ``--config`` also takes the name of a recipe of ours."""
         for i, argument in enumerate(arguments):
             if argument == "--config" and i + 1 < len(arguments):
-                arguments[i + 1] = str(find_recipe(arguments[i + 1], self.command))
+                arguments[i + 1] = str(self.find_recipe(arguments[i + 1]))
             elif argument.startswith("--config="):
-                path = find_recipe(argument.partition("=")[2], self.command)
-                arguments[i] = f"--config={path}"
-        return self.parse_args(arguments)
+                arguments[i] = f"--config={self.find_recipe(argument.partition('=')[2])}"
+        values = self.parse_args(arguments)
+        if self.says_given:
+            values["given"] = sorted(self.parse_args(arguments, defaults=False).keys())
+        return values
+
+    def find_recipe(self, name: str) -> Path:
+        """The file of a recipe, see :func:`find_recipe`."""
+        try:
+            return find_recipe(name, self.recipes or self.command)
+        except UsageError as error:
+            raise UsageError(self.command, str(error)) from None
 
 
-def _in_words(kind: str) -> str:
-    """A type as the parser writes it, for readers."""
-    kind = re.sub(r"<class '(\w+)'>", r"\1", kind)
-    return re.sub(r"^list\[(\w+)\]$", r"a list in YAML such as '[0.5]'", kind)
+def choices_of(subtypes: str) -> str:
+    """What may be given, of types as the parser lists them; nothing is said of None."""
+    some = re.sub(r",? ?<class 'NoneType'>", "", subtypes)
+    if re.fullmatch(r"list\[[^\]]*\]", some):
+        return "a list in YAML such as '[0.5]'"
+    named = re.findall(r"'([\w.-]+)'|(list|dict)\[", some)
+    return ", ".join(word or kind for word, kind in named)
 
 
 def make_parser(name: str, summary: str, description: str, examples: str) -> Parser:
@@ -179,13 +195,19 @@ def make_parser(name: str, summary: str, description: str, examples: str) -> Par
     return parser
 
 
-def add_recipe(parser: Parser) -> None:
-    """Adds ``--config`` and gives ``--print_config`` a help of one line."""
+def add_recipe(parser: Parser, of: str | None = None) -> None:
+    """Adds ``--config`` and gives ``--print_config`` a help of one line.
+
+    Args:
+        parser: Of a command.
+        of: The command whose recipes it takes; its own by default.
+    """
+    parser.recipes = of or parser.command
     parser.add_argument(
         "--config",
         action=ActionConfigFile,
         metavar="RECIPE",
-        help=f"a YAML file, or one of {', '.join(recipe_names(parser.command))}; later options "
+        help=f"a YAML file, or one of {', '.join(recipe_names(parser.recipes))}; later options "
         "change it",
     )
     for action in parser._actions:

@@ -12,11 +12,13 @@ from stgraph.sparsity.cost import (
     cost_table,
     flops_of,
     network_costs,
+    seconds_of,
     size_on_disk,
 )
 from stgraph.sparsity.edges import EdgeScores, best_edges, edge_penalty, edge_scores, prune_edges
 from stgraph.sparsity.generator import Kept, SparseGenerator, sparsify
 from stgraph.sparsity.joints import joint_scores, prune_joints
+from stgraph.sparsity.latency import LatencyTarget, sparsity_for_latency
 from stgraph.sparsity.lottery import (
     Ticket,
     find_tickets,
@@ -77,7 +79,17 @@ tickets = [
 assemblies = ["assemble", "Assembled", "SparseAssembly", "LEVELS"]
 edges_of_graphs = ["prune_edges", "edge_scores", "EdgeScores", "edge_penalty", "best_edges"]
 joints_of_graphs = ["prune_joints", "joint_scores"]
-smaller = ["compress", "network_costs", "NetworkCost", "cost_table", "size_on_disk", "flops_of"]
+smaller = [
+    "compress",
+    "network_costs",
+    "NetworkCost",
+    "cost_table",
+    "size_on_disk",
+    "flops_of",
+    "seconds_of",
+    "sparsity_for_latency",
+    "LatencyTarget",
+]
 
 __all__ = [
     *generators,

@@ -89,6 +89,26 @@ def network_costs(
             module.training = mode
 
 
+@torch.no_grad()
+def seconds_of(
+    network: nn.Module, batch: SkeletonGraph, repeats: int = 20, threads: int = 1
+) -> float:
+    """Median seconds of a pass of a network as it is, eval mode or not.
+
+    Args:
+        network: Takes the batch.
+        batch: What it looks at.
+        repeats: Passes that are timed, after two that warm up.
+        threads: Threads of torch while timing.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return _median_seconds({"": network}, batch, repeats)[""]
+    finally:
+        torch.set_num_threads(before)
+
+
 def _median_seconds(
     networks: Mapping[str, nn.Module], batch: SkeletonGraph, repeats: int
 ) -> dict[str, float]:

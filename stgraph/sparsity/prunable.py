@@ -245,8 +245,10 @@ def prunable_channels(
         found.append(PrunableChannels(name, (group.size,), tuple(gates), square.sqrt().to(some)))
     if not found:
         raise ValueError(
-            f"{type(model).__name__} has no group of channels whose name fits {include!r}; it has "
-            f"{', '.join(groups) or 'none'}"
+            f"{type(model).__name__} has no channels that can be left out; cut its weights"
+            if not groups
+            else f"{type(model).__name__} has no group of channels whose name fits {include!r}"
+            f"{'' if exclude is None else f' and not {exclude!r}'}; it has {', '.join(groups)}"
         )
     return PrunableParts(found, sum(group.size for group in groups.values()), "channels")
 
@@ -261,7 +263,8 @@ def prunable_edges(model: nn.Module) -> PrunableParts:
     """The edges of a network's graph, by the factors or the adjacencies that its units learn.
 
     Raises:
-        ValueError: if its units learn none, or only offsets, without which the edge is still there.
+        ValueError: if its units learn none, or only offsets, without which the edge is still there,
+            or send along every pair of joints, whatever is learned of it.
     """
     operators = [module for module in model.modules() if isinstance(module, SpatialOperator)]
     names = {
@@ -272,6 +275,12 @@ def prunable_edges(model: nn.Module) -> PrunableParts:
         raise ValueError(
             f"{type(model).__name__} learns no factor of its edges that a mask could multiply; "
             "build it with adaptive='importance' or 'init'"
+        )
+    if any(operator.per_track for operator in operators):
+        raise ValueError(
+            f"{type(model).__name__} makes its edges of the data: without a learned entry, "
+            "messages still go between its joints, so no edge would be cut; cut its weights, or "
+            "take an STGCN with adaptive='init'"
         )
     leaf = "importance" if names == {"importance"} else "adjacency"
     gates = tuple(Gate(operator, leaf) for operator in operators)

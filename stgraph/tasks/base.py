@@ -71,6 +71,8 @@ class TrainingTask(LightningModule):
     figures: tuple[str, ...] = ("val/loss",)
     #: The figure that chooses the epoch by default where there is validation.
     default_figure = "val/loss"
+    #: What else the history keeps of an epoch and no epoch is chosen by.
+    remarks: tuple[str, ...] = ()
 
     def __init__(
         self,

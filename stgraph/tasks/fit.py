@@ -142,7 +142,7 @@ def fit_task(
         )
     task.check_data(data)
     folder = None if out is None else Path(out)
-    keeper = Keeper(folder, select, checkpoint_every, task.figures)
+    keeper = Keeper(folder, select, checkpoint_every, (*task.figures, *task.remarks))
     task.seed = data.seed = seed
     run = {
         "max_epochs": max_epochs,

@@ -47,7 +47,7 @@ class Keeper(Checkpoint):
         out: Folder for ``last.ckpt``, ``best.ckpt`` and ``history.csv``; None keeps all in memory.
         select: What chooses the epoch: a validation figure, or ``"last"``.
         every_n_steps: Also write ``last.ckpt`` within epochs.
-        figures: What the history has of validation, where there is any.
+        figures: What the history has besides the training loss, where it was logged.
     """
 
     def __init__(

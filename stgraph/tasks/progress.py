@@ -122,7 +122,10 @@ def epoch_line(row: dict[str, float], epochs: int, mark: str = "") -> str:
         ("val/frames", "val frames"),
         ("val/map_a", "mAP_a"),
     ):
-        if name in row:
+        # a line has no room for a figure more
+        if name in row and not (name == "val/mean_class" and "sparsity" in row):
             parts.append(f"{title} {row[name]:.3f}")
+    if "sparsity" in row:
+        parts.append(f"sparsity {row['sparsity']:.2f}")
     parts.append(f"{row['seconds']:.1f} s")
     return "   ".join(parts) + (f"  {mark}" if mark else "")

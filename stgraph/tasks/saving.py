@@ -82,7 +82,10 @@ def load_module(folder: str | Path, names: Sequence[str], **changes: Any) -> Any
 
 
 def save_recognition(
-    task: Recognition, folder: str | Path, facts: Mapping[str, Any] | None = None
+    task: Recognition,
+    folder: str | Path,
+    facts: Mapping[str, Any] | None = None,
+    network: Any = None,
 ) -> None:
     """Writes ``config.json``, ``model.safetensors`` and ``task.json``.
 
@@ -94,17 +97,20 @@ def save_recognition(
         task: The trained task; its network has ``save_pretrained``.
         folder: Where to.
         facts: Anything else worth knowing that JSON can hold (data set, stream, recipe).
+        network: What predicts instead of the task's network, such as a smaller one; its zeros take
+            no room either.
 
     Raises:
         ValueError: if the network cannot be saved.
     """
-    network = task.network
+    pack = network is not None
+    network = task.network if network is None else network
     masked = has_masks(network)
     if masked:
         network = bake_masks(copy.deepcopy(network))
     if not isinstance(network, PretrainedMixin):
         raise ValueError(f"a {type(network).__name__} has no 'save_pretrained'")
-    network.save_pretrained(folder, pack=masked)
+    network.save_pretrained(folder, pack=pack or masked)
     layout = getattr(network, "layout", None)
     description = {
         "task": "recognition",

@@ -8,6 +8,7 @@ marked with ``synthetic=True``. Matplotlib is loaded when something is drawn.
 
 from stgraph.viz.charts import draw_confusion, draw_learning_curves, draw_scores
 from stgraph.viz.class_charts import draw_class_differences, draw_class_frequencies
+from stgraph.viz.densities import draw_densities
 from stgraph.viz.embedding import draw_embedding
 from stgraph.viz.forecast import animate_forecast, draw_forecast
 from stgraph.viz.horizons import draw_horizons, draw_levels
@@ -51,6 +52,7 @@ __all__ = [
     "draw_horizons",
     "draw_levels",
     "draw_sparsity_curve",
+    "draw_densities",
     # embeddings
     "draw_embedding",
     # figures

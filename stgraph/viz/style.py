@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stgraph.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -111,9 +113,9 @@ def mark_synthetic(figure: Figure) -> None:
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Writes a figure; the folder is made if need be, the extension decides the format."""
+    """Writes a figure, whole or not at all; the folder is made if need be, the extension decides
+    the format."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with house_style():
-        figure.savefig(path)
+    with house_style(), replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.removeprefix(".") or None)
     return path

@@ -12,7 +12,13 @@ from lightning.pytorch import Callback
 from torch_geometric.data import Batch
 
 from stgraph import STGCN, SkeletonGraph
-from stgraph.sparsity import SparsitySchedule, assemble, prunable_weights, sparsify
+from stgraph.sparsity import (
+    SparsitySchedule,
+    assemble,
+    compress,
+    prunable_weights,
+    sparsify,
+)
 from stgraph.tasks import (
     SkeletonDataModule,
     SparseRecognition,
@@ -169,3 +175,34 @@ def test_every_member_of_an_assembly_learns_and_the_whole_answers(
 def test_a_network_without_masks_is_refused(network: Any) -> None:
     with pytest.raises(ValueError, match="what sparsify returned"):
         SparseRecognition(network(), 3, generators=[])
+
+
+def test_the_history_says_how_sparse_the_network_was(
+    sparse_task: Any, graphs: Any, tmp_path: Path
+) -> None:
+    data = SkeletonDataModule(graphs(9), graphs(6, seed=5), batch_size=3)
+    result = fit_task(sparse_task(), data, max_epochs=4, out=tmp_path, progress=False)
+    assert [row["sparsity"] for row in result.history] == pytest.approx([0, 0, 0.6, 0.6], abs=0.02)
+    assert (tmp_path / "history.csv").read_text().splitlines()[0].count("sparsity") == 1
+
+
+def test_the_folder_may_hold_a_smaller_network(graphs: Any, network: Any, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = network(channels=[4, 8])
+    generator = sparsify(model, 0.5, granularity="channel")
+    task = SparseRecognition(model, 3, generators=generator, ema_decay=0.5, shrink=compress)
+    result = fit_task(
+        task, SkeletonDataModule(graphs(9)), max_epochs=2, out=tmp_path, progress=False
+    )
+    assert result.folder is not None
+    loaded = load_recognition(result.folder)
+    number = sum(p.numel() for p in loaded.network.parameters())
+    assert number < sum(p.numel() for p in network(channels=[4, 8]).parameters())
+    batch = Batch.from_data_list(graphs(5, seed=9))
+    with torch.no_grad():
+        assert torch.allclose(loaded(batch), task.final_network()(task.prepare(batch)), atol=1e-5)
+    kept = task.kept()
+    assert [part.name for part in kept] == [part.name for part in generator.weights]
+    assert sum(part.kept for part in kept) == pytest.approx(
+        0.5 * sum(part.total for part in kept), abs=1.5
+    )
