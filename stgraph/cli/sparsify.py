@@ -162,7 +162,7 @@ class _Job(NamedTuple):
 def run(config: Any) -> None:
     """Trains, compresses, compares, saves, and says what is gained."""
     from stgraph.skeleton import resolve_partition
-    from stgraph.sparsity import sparsify
+    from stgraph.sparsity import edge_scores, sparsify
     from stgraph.tasks import SparseRecognition, fit_task
 
     job = _job(config)
@@ -189,8 +189,10 @@ def run(config: Any) -> None:
             schedule=asked.schedule,
             **asked.arguments(),
         )
+        if asked.granularity == "edge":
+            edge_scores(dense)  # which refuses a network that has no edges to draw afterwards
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{error}{_hint(job)}") from None
+        raise ValueError(_in_options(str(error), job)) from None
     task = SparseRecognition(
         model.network,
         model.num_classes,
@@ -361,13 +363,14 @@ def _default_out(
     return f"{default_out(data, seen, net, seed)}_{asked.granularity}{much}"
 
 
-def _hint(job: _Job) -> str:
-    """What to type against an error of the library."""
-    if job.asked.granularity == "channel" and job.asked.latency is None:
-        return " (--granularity weight)"
+def _in_options(message: str, job: _Job) -> str:
+    """An error of the library with what to type against it."""
+    message = message.replace("include=", "--include")
+    if "be left out" in message:
+        return f"{message} (--granularity weight)"
     if job.asked.granularity == "edge" and job.start is None:
-        return " (--network STGCN --network_args.adaptive init), or take --granularity weight"
-    return ""
+        message += " (--network STGCN --network_args.adaptive init)"
+    return message + "; --granularity weight cuts any" * (job.asked.granularity == "edge")
 
 
 def _say_what_goes(job: _Job, generator: Any, found: Any) -> None:

@@ -91,20 +91,20 @@ def network_costs(
 
 @torch.no_grad()
 def seconds_of(
-    network: nn.Module, batch: SkeletonGraph, repeats: int = 20, threads: int = 1
-) -> float:
-    """Median seconds of a pass of a network as it is, eval mode or not.
+    networks: Mapping[str, nn.Module], batch: SkeletonGraph, repeats: int = 20, threads: int = 1
+) -> dict[str, float]:
+    """Median seconds of a pass of each network, timed in turns, in the mode in which it is.
 
     Args:
-        network: Takes the batch.
-        batch: What it looks at.
+        networks: By name; all of them take the batch.
+        batch: What they look at.
         repeats: Passes that are timed, after two that warm up.
         threads: Threads of torch while timing.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        return _median_seconds({"": network}, batch, repeats)[""]
+        return _median_seconds(networks, batch, repeats)
     finally:
         torch.set_num_threads(before)
 

@@ -69,18 +69,23 @@ def sparsity_for_latency(
     """
     if not seconds > 0:
         raise ValueError(f"a latency is longer than nothing (got {seconds} s)")
-    time = timer or (lambda network: seconds_of(network, recording, repeats, threads))
     cut = copy.deepcopy(model).eval()
     options = {**options, "granularity": "channel"}
     with torch.random.fork_rng(devices=[]):  # what comes after draws as if nobody had looked
         generator = sparsify(cut, MOST, **options)
 
-    def at(sparsity: float) -> float:
+    def at(sparsity: float) -> nn.Module:
         generator.sparsity = sparsity
         generator.at(1.0)
-        return time(compress(cut))
+        return compress(cut)
 
-    dense, fastest = time(copy.deepcopy(model).eval()), at(MOST)
+    def times(*networks: nn.Module) -> list[float]:
+        if timer is not None:
+            return [timer(network) for network in networks]
+        named = {str(i): network for i, network in enumerate(networks)}
+        return list(seconds_of(named, recording, repeats, threads).values())
+
+    dense, fastest = times(copy.deepcopy(model).eval(), at(MOST))  # in turns
     if dense <= seconds:
         return LatencyTarget(0.0, dense, dense, fastest)
     if fastest > seconds:
@@ -92,7 +97,7 @@ def sparsity_for_latency(
     low, high, latency = 0.0, MOST, fastest
     for _ in range(steps):
         middle = (low + high) / 2
-        needed = at(middle)
+        (needed,) = times(at(middle))
         if needed <= seconds:
             high, latency = middle, needed
         else:

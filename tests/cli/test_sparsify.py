@@ -427,6 +427,39 @@ def test_a_network_without_factors_of_its_edges_is_told_how_to_get_them(
     result = stgraph(*anew, *edges, "--network_args.edge_importance", "false")
     assert result.code == 1
     assert "--network_args.adaptive init" in result.err
+    result = stgraph(*anew, "--sparsity", 0.5, "--include", "nothing")
+    assert result.code == 1
+    assert "say which may be cut with --include" in result.err
+
+
+def test_a_network_that_cannot_be_made_smaller_is_saved_with_its_zeros(
+    stgraph: Run, anew: list[object], tmp_path: Path
+) -> None:
+    kind = ["--network", "STRL", "--network_args", "{}", "--width", 8, "--epochs", 1]
+    result = stgraph(*anew, *kind, "--sparsity", 0.5)
+    assert result.code == 0, result.err
+    assert stgraph("test", "--model", tmp_path / "run" / "model").code == 0
+
+
+def test_an_assembly_loses_weights_and_no_edges(
+    stgraph: Run, store: Path, trained: Path, tmp_path: Path
+) -> None:
+    task = load_recognition(trained / "model")
+    members = [STGCN(3, layout="kinect_v1_20", channels=[4]) for _ in range(2)]
+    facts = json.loads((trained / "model" / "task.json").read_text())["facts"]
+    whole = Recognition(room.SparseAssembly(members, 3), 3, transform=task.transform)
+    save_recognition(whole, tmp_path / "mine", facts)
+    run = ["sparsify", "--model", tmp_path / "mine", "--sparsity", 0.5, "--epochs", 1]
+    for granularity, message in (("edge", "SparseAssembly"), ("channel", "can be left out")):
+        out = tmp_path / granularity
+        result = stgraph(*run, "--granularity", granularity, "--out", out)
+        assert result.code == 1
+        assert message in result.err
+        assert not out.exists()
+    result = stgraph(*run, "--out", tmp_path / "run")
+    assert result.code == 0, result.err
+    network = load_recognition(tmp_path / "run" / "model").network
+    assert isinstance(network, room.SparseAssembly)
 
 
 def test_the_folder_of_another_run_is_left_alone(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stgraph.nn import STGCN
+from stgraph.nn import AAGCN, CTRGCN, STGCN
 from stgraph.sparsity import SparsitySchedule, compress, sparsify
 from stgraph.testing import (
     assert_batch_consistent,
@@ -343,3 +343,16 @@ def test_edges_without_a_factor_are_refused():
     model = STGCN(3, 4, BODY, channels=[4], edge_importance=False)
     with pytest.raises(ValueError, match="adaptive='importance' or 'init'"):
         sparsify(model, 0.5, granularity="edge")
+
+
+def test_edges_that_are_made_of_the_data_are_refused():
+    for model in (CTRGCN(3, 4, BODY, channels=[8]), AAGCN(3, 4, BODY, channels=[8])):
+        with pytest.raises(ValueError, match="makes its edges of the data"):
+            sparsify(model, 0.5, granularity="edge")
+
+
+def test_a_network_without_groups_of_channels_says_so():
+    with pytest.raises(ValueError, match="AAGCN has no channels that can be left out"):
+        sparsify(AAGCN(3, 4, BODY, channels=[8]), 0.5, granularity="channel")
+    with pytest.raises(ValueError, match="fits 'x' and not 'y'; it has blocks"):
+        sparsify(STGCN(3, 4, BODY), 0.5, granularity="channel", include="x", exclude="y")

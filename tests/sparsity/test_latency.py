@@ -68,8 +68,9 @@ def test_a_time_out_of_reach_names_the_fastest(model, recording):
 
 def test_by_default_it_is_time_that_is_measured(model, recording):
     threads = torch.get_num_threads()
-    seconds = seconds_of(model, recording, repeats=3)
-    assert 0 < seconds < 10
+    seconds = seconds_of({"a": model, "b": model}, recording, repeats=3)
+    assert list(seconds) == ["a", "b"]
+    assert all(0 < one < 10 for one in seconds.values())
     found = sparsity_for_latency(model, 1000.0, recording, repeats=2)
     assert found.sparsity == 0
     assert 0 < found.fastest < 10
