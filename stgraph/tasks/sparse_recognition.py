@@ -59,6 +59,7 @@ class SparseRecognition(Recognition):
         self.present = 0.0  # share that was cut in the last step of training
         self.settings.update(
             sparsity=tuple(g.sparsity for g in self.generators),
+            cut=self.generators[0].weights.kind,
             scope=self.generators[0].pool.scope,
             floor=self.generators[0].pool.floor,
             sparse_schedule=tuple(self.generators[0].schedule),

@@ -122,6 +122,12 @@ def test_another_sparsity_is_another_training(
     fit_task(sparse_task(), data, max_epochs=1, out=tmp_path, progress=False)
     with pytest.raises(ValueError, match="another training"):
         fit_task(sparse_task(0.5), data, max_epochs=1, out=tmp_path, progress=False)
+    network = sparse_task().model
+    bake_masks(network)
+    generator = sparsify(network, 0.6, schedule=SparsitySchedule(0.5), granularity="channel")
+    other = SparseRecognition(network, 3, generators=generator, lr=0.02)
+    with pytest.raises(ValueError, match="another training"):
+        fit_task(other, data, max_epochs=1, out=tmp_path, progress=False)
 
 
 def test_the_penalty_is_added_to_the_loss(sparse_task: Any, graphs: Any) -> None:
