@@ -15,6 +15,7 @@ from stgraph import STGCN, SkeletonGraph
 from stgraph.sparsity import (
     SparsitySchedule,
     assemble,
+    bake_masks,
     compress,
     prunable_weights,
     sparsify,
