@@ -155,6 +155,7 @@ class Study:
         penalty: float = 0.0,
         base: str = "",
         callbacks: Sequence[Any] = (),
+        data: Any = None,
     ) -> nn.Module:
         """Trains a network, or reads what an earlier call kept; plain and in evaluation.
 
@@ -168,6 +169,7 @@ class Study:
             penalty: Factor of the generators' penalty.
             base: What else decides the result: where the weights come from.
             callbacks: Lightning's.
+            data: Recordings to train on instead of those of the study.
         """
         r = self.recipe
         options: dict[str, Any] = {
@@ -183,6 +185,9 @@ class Study:
             "seed": seed,
         }
         classes = len(self.sets.class_names)
+        if data is not None:
+            classes = int(model.num_classes)  # type: ignore[arg-type]
+            options["class_names"] = None
         sparse = isinstance(generators, SparseGenerator) or bool(generators)
         task: Recognition
         if sparse:
@@ -192,9 +197,10 @@ class Study:
         else:
             task = Recognition(model, classes, **options)
         part = "train" if self.arguments.measure == "val" else "trainval"
+        source = self.sets.prepared[part] if data is None else data
         fit_task(
             task,
-            SkeletonDataModule(self.sets.prepared[part], batch_size=r.batch_size, seed=seed),
+            SkeletonDataModule(source, batch_size=r.batch_size, seed=seed),
             max_epochs=epochs or r.epochs,
             out=self.folder(words, seed, base),
             seed=seed,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import _sparse
+import kept_edges
 import lottery_tickets
 import pytest
 import sparse_stgcn
@@ -80,3 +81,16 @@ def test_a_ticket_can_go_back_to_an_early_epoch(monkeypatch, tmp_path):
     )
     assert "supervised spatial ticket rewound-to-1 0.5" in settings(tmp_path)
     assert list(tmp_path.glob("runs/*/epoch-1.safetensors"))
+
+
+@pytest.mark.slow
+def test_what_each_set_of_actions_keeps_is_drawn(monkeypatch, tmp_path, capsys):
+    run(kept_edges, monkeypatch, "--out", str(tmp_path), "--sparsity", "0.6")
+    assert (tmp_path / "kept_edges.png").stat().st_size > 0
+    shown = capsys.readouterr().out
+    for name in ("with the arms", "on the feet", "all six"):
+        assert f"{name:<30} seed 0" in shown
+    assert "supervised spatial edges-of with-the-arms 0.6" in settings(tmp_path)
+    table = (tmp_path / "table.csv").read_text("utf-8")
+    assert ",val," in table
+    assert ",test," not in table  # what is kept is looked at without the test part
