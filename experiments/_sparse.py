@@ -291,7 +291,8 @@ class Study:
         self, words: str, seed: int, make: Callable[[], nn.Module], model: str, base: str = ""
     ) -> None:
         """Measures what ``make`` trains, unless an earlier call kept the figures."""
-        file = self.folder(words, seed, base).with_suffix(".json")
+        folder = self.folder(words, seed, base)
+        file = folder.with_name(f"{folder.name}.json")  # a sparsity has a point in its name
         if file.exists():
             for row in json.loads(file.read_text("utf-8")):
                 self.rows.append(ResultRow(**row))

@@ -125,7 +125,7 @@ def measure(options: argparse.Namespace, mask: str, seed: int, out: Path) -> lis
         decay_norm_and_bias=True,
         layer_decay=None,
         # at this rate one of seven pre-trained encoders diverges in its first steps otherwise
-        gradient_clip=1.0,
+        gradient_clip=5.0,
         seed=seed,
         network={"num_layers": options.layers},
     )

@@ -55,8 +55,12 @@ def test_both_scripts_fill_one_table_and_one_curve(monkeypatch, tmp_path, capsys
     assert "spatial dense" in capsys.readouterr().out
     assert (tmp_path / "curve.png").stat().st_size > 0
     assert "kth_synthetic" in (tmp_path / "table.md").read_text("utf-8")
-    run(sparse_stgcn, monkeypatch, *out, "--rows", "dense", "generator")
+    more = (*out, "0.8", "--rows", "dense", "generator")
+    run(sparse_stgcn, monkeypatch, *more)
     assert capsys.readouterr().out.count("kept from before") == 2
+    assert "supervised spatial generator 0.8" in settings(tmp_path)
+    run(sparse_stgcn, monkeypatch, *more)
+    assert capsys.readouterr().out.count("kept from before") == 3
 
 
 @pytest.mark.slow
