@@ -55,13 +55,19 @@ def partitioned_aggregate(
     if backend == "edges":
         return _Edges.apply(x, edge_index, edge_type, edge_weight, num_types)
     if backend == "dense":
-        v = x.size(0)
-        a = edge_weight.new_zeros(num_types, v, v)
-        a = a.index_put((edge_type, edge_index[1], edge_index[0]), edge_weight, accumulate=True)
+        a = adjacency_of(edge_index, edge_type, edge_weight, num_types, x.size(0))
         return dense_aggregate(x, a.to(x.dtype))
     if backend == "reference":
         return _reference(x, edge_index, edge_type, edge_weight, num_types)
     raise ValueError(f"unknown backend {backend!r}; known are {', '.join(AGGREGATE_BACKENDS)}")
+
+
+def adjacency_of(
+    edge_index: Tensor, edge_type: Tensor, values: Tensor, num_types: int, num_joints: int
+) -> Tensor:
+    """Values [E] of typed edges as a matrix [K, target, source]; those of one place add up."""
+    blank = values.new_zeros(num_types, num_joints, num_joints)
+    return blank.index_put((edge_type, edge_index[1], edge_index[0]), values, accumulate=True)
 
 
 def dense_aggregate(x: Tensor, adjacency: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch_geometric.nn import MessagePassing
 
 from stgraph.nn.channels import ChannelGroup, ChannelSlice, LayerChannels
 from stgraph.ops import TemporalPlan
+from stgraph.ops.aggregate import adjacency_of
 from stgraph.ops.temporal import pointwise
 from stgraph.ops.track import make_track_chunks, shared_topology_aggregate, track_products
 
@@ -142,9 +143,7 @@ class AdaptiveGraphConv(MessagePassing):
             [V, P, F_out].
         """
         v, k = x.size(0), self.num_types
-        place = (edge_type, edge_index[1], edge_index[0])
-        blank = x.new_zeros(k, v, v)
-        adjacency = blank.index_put(place, edge_weight.to(x.dtype), accumulate=True)
+        adjacency = adjacency_of(edge_index, edge_type, edge_weight.to(x.dtype), k, v)
         chunks = plan.chunks or make_track_chunks(plan.length)
         query = pointwise(x, self.query_weight, self.query_bias)
         key = pointwise(x, self.key_weight, self.key_bias)
@@ -153,7 +152,7 @@ class AdaptiveGraphConv(MessagePassing):
         adapted = self.alpha * torch.tanh(products / (self.divisor * poses))
         if edge_type.numel() < k * v * v:
             ones = x.new_ones(edge_type.numel())
-            adapted = adapted * blank.index_put(place, ones, accumulate=True)
+            adapted = adapted * adjacency_of(edge_index, edge_type, ones, k, v)
         # sums first, as published: the input of a network has fewer channels than its output
         sums = shared_topology_aggregate(x, adjacency + adapted, chunks)
         weight = self.weight.view(k, self.out_channels, -1).transpose(0, 1).flatten(1)

@@ -22,6 +22,7 @@ from stgraph.nn.channels import (
 from stgraph.nn.conv.lane_mean import lane_mean
 from stgraph.nn.temporal import PoseNorm
 from stgraph.ops import TemporalPlan
+from stgraph.ops.aggregate import adjacency_of
 from stgraph.ops.temporal import pointwise
 from stgraph.ops.track import chunked_track_mean, make_track_chunks, topology_aggregate
 
@@ -195,12 +196,11 @@ class DynamicGroupGraphConv(MessagePassing):
             [V, P, F_out].
         """
         v, k = x.size(0), self.num_types
-        place = (edge_type, edge_index[1], edge_index[0])
-        blank = x.new_zeros(k, v, v)
-        adjacency = blank.index_put(place, edge_weight.to(x.dtype), accumulate=True)
+        adjacency = adjacency_of(edge_index, edge_type, edge_weight.to(x.dtype), k, v)
         mask = None
         if edge_type.numel() < k * v * v:
-            mask = blank.index_put(place, x.new_ones(edge_type.numel()), accumulate=True)
+            ones = x.new_ones(edge_type.numel())
+            mask = adjacency_of(edge_index, edge_type, ones, k, v)
         chunks = plan.chunks or make_track_chunks(plan.length)
         topology = self.topology(chunked_track_mean(x, chunks), adjacency, mask)
         sent = F.relu(self.norm(pointwise(x, self.weight, self.bias)))
